@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -21,6 +22,7 @@ from proxy.admin.operation import Call as OperationCall
 from proxy.admin.ports import AdminTokens
 from proxy.admin.rate import ADDRESS, TokenBucket, place
 from proxy.admin.shapes import DryRun, Held, Nothing, Plan, kept
+from proxy.admin.wording import complaints
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.oci.faults import Corrupt, Fault, Forbidden, Invalid, NotFound, Unavailable
@@ -164,6 +166,8 @@ def _answer(status: int, result: BaseModel) -> Response:
 def _route(call: Call, routes: Sequence[Route]) -> tuple[Route, Mapping[str, str]]:
     there = [(route, places) for route in routes if (places := route.match(call.path)) is not None]
     if not there:
+        if why := next((why for route in routes if (why := route.misplaced(call.path)) is not None), None):
+            raise NotFound(why)
         text = f"nothing is at {redacted(call.path)!a}; see GET {ROOT}/openapi.json on the admin listener"
         raise NotFound(text)
     for route, places in there:
@@ -183,7 +187,7 @@ def _query(shape: type[BaseModel], call: Call) -> BaseModel:
     try:
         return shape.model_validate_strings(dict(pairs))
     except ValidationError as wrong:
-        raise _misunderstood("query", wrong) from None
+        raise _misunderstood("query", wrong, shape) from None
 
 
 async def _body(route: Route, call: Call) -> BaseModel | None:
@@ -199,11 +203,11 @@ async def _body(route: Route, call: Call) -> BaseModel | None:
     try:
         return shape.model_validate_json(sent)
     except ValidationError as wrong:
-        raise _misunderstood("body", wrong) from None
+        raise _misunderstood("body", wrong, shape) from None
 
 
-def _misunderstood(part: str, wrong: ValidationError) -> Fault:
-    """Return a Fault that names each invalid field and why, but no values: a value may be a misplaced secret."""
-    errors: list[Any] = wrong.errors(include_url=False, include_input=False, include_context=False)
-    told = "; ".join(f"{'.'.join(map(str, each['loc'])) or part}: {each['msg']}" for each in errors[:10])
-    return Invalid(f"{part} not understood: {told}")
+def _misunderstood(part: str, wrong: ValidationError, shape: type[BaseModel]) -> Fault:
+    """Return a Fault that names each invalid field, what is wrong with it and what is right."""
+    found = islice(complaints(wrong, shape), 10)
+    told = ((each.field or part) + ("" if each.at is None else f".{each.at}") + f": {each.why}" for each in found)
+    return Invalid(f"{part} not understood: {'; '.join(told)}")

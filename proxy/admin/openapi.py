@@ -93,7 +93,12 @@ def _given_by(route: Route) -> dict[str, Any]:
 
 
 def _place(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{PLACES[name]}$"}}
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "pattern": f"^{PLACES[name][0]}$"},
+    }
 
 
 def _fields(query: type[BaseModel] | None) -> list[dict[str, Any]]:

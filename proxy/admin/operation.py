@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_type_hints
 from pydantic import BaseModel
 
 from proxy.admin.shapes import DryRun, Why
+from proxy.admin.wording import Wanted
 from proxy.trust.actor import Actor
 from proxy.trust.roles import Permission, permitted
 
@@ -28,13 +29,19 @@ T = TypeVar("T")
 ROOT = "/admin/v1"
 BODY_BYTES = 64 * 1024  # default; a route may set its own limit
 
-# The pattern of each path parameter, by name.
-PLACES: Mapping[str, str] = MappingProxyType(
+# The pattern of each path parameter, by name, and what a right one is.
+PLACES: Mapping[str, tuple[str, Wanted]] = MappingProxyType(
     {
-        "profile": r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
-        "fingerprint": r"[0-9a-f]{8,64}",
-        "id": r"[a-z0-9]{8,20}",
-        "number": r"[0-9]{1,9}",
+        "profile": (
+            r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+            Wanted("write a name as under `keys` in the configuration: letters, digits and ._-"),
+        ),
+        "fingerprint": (
+            r"[0-9a-fA-F]{8,64}",
+            Wanted("write at least the first 8 hex digits of a fingerprint, as `countersign keys list` shows it"),
+        ),
+        "id": (r"[a-z0-9]{8,20}", Wanted("write 8 to 20 lower-case letters and digits")),
+        "number": (r"[0-9]{1,9}", Wanted("write a whole number of at most 9 digits")),
     }
 )
 
@@ -84,7 +91,17 @@ class Route:
 
     def match(self, path: str) -> Mapping[str, str] | None:
         """Return the path parameters, or None if the path does not match."""
-        pattern = re.sub(r"\\\{(\w+)\\\}", lambda place: f"(?P<{place[1]}>{PLACES[place[1]]})", re.escape(self.path))
+        found = self._places(path, lambda name: PLACES[name][0])
+        return None if found is None else {k: v.lower() if k == "fingerprint" else v for k, v in found.items()}
+
+    def misplaced(self, path: str) -> str | None:
+        """Return what is wrong with a path parameter, if this path differs from the route in nothing else."""
+        found = self._places(path, lambda _: "[^/]*") or {}
+        wrong = (name for name, value in found.items() if re.fullmatch(PLACES[name][0], value) is None)
+        return next((f"{name} in the path: {PLACES[name][1].says}" for name in wrong), None)
+
+    def _places(self, path: str, pattern_of: Callable[[str], str]) -> dict[str, str] | None:
+        pattern = re.sub(r"\\\{(\w+)\\\}", lambda name: f"(?P<{name[1]}>{pattern_of(name[1])})", re.escape(self.path))
         found = re.fullmatch(pattern, path)
         return None if found is None else found.groupdict()
 
@@ -145,15 +162,15 @@ class Argument:
 class Option:
     """Marks a field that the command takes as an option, named after the field unless `spelled` differs.
 
-    `reads` is the type of the value: text, a future time (`7d`, or a date), a past time (`since`), a number of
-    seconds (`2h`), a number, one of the choices in the field's type, any number of texts or choices, a flag, or the
-    name of a repository. If an option with a `prompt` is not given, the command shows the plan and then asks for the
+    `reads` is the type of the value: text, a future time (`7d`, or a date), a past time (`since`), a time with its
+    zone, a number of seconds (`2h`), a number, one of the choices in the field's type, any number of texts or choices,
+    or a flag. If an option with a `prompt` is not given, the command shows the plan and then asks for the
     value, in place of a yes. `file`: as for an argument. A number that is not given is `default`, or that of the first
     entry of the list at the path `first_of` (0: there is none).
     """
 
     metavar: str = ""
-    reads: Literal["text", "moment", "since", "seconds", "number", "choice", "several", "flag", "repository"] = "text"
+    reads: Literal["text", "moment", "since", "time", "seconds", "number", "choice", "several", "flag"] = "text"
     spelled: str = ""
     prompt: str = ""
     file: FromFile | None = None
@@ -193,15 +210,16 @@ class Command:
     than lines. For a list, `table` returns a header and a row per entry; JSON has the entries under `rows`; `empty` is
     printed if there are none; with `limit`, `--limit` is an option and this its default; the result of `below`, an
     operation without a command of its own, is printed below the list. `named` returns the id of the entry that a user
-    names in another way, shown as `metavar`, among all entries of the list at the path `named_in`; `listed_by` is the
-    command that lists them. If `waits` is true of the result, or of the entries of a list, the exit code is 1. The
-    reason option is `--reason`, or `--note`; `reason` or `note` holds its help text. `aside` goes to standard error.
+    names in another way, shown as `metavar`, among all entries of the list at the path `named_in`; `may_name` raises
+    ValueError, with what is right, for a text that can name none. `listed_by` is the command that lists them. If
+    `waits` is true of the result, or of the entries of a list, the exit code is 1. `reason` is the help text of
+    `--reason`. `aside` goes to standard error.
     With `asks`, the command shows the plan of a change and asks for confirmation; with `diff` that plan is a
     difference. With `markdown`, `-o markdown` is a third form: `shows` is given `markdown`. With `job` the result is a
     job: the command waits for it, unless `--no-wait` is given, and prints it, or what came of it with `shows`.
     An option in `saved_as` writes the result to a file, and it is not printed. `fallback` names a function
     (`module:name`) that answers on this host while no server does, from the path of the configuration, the typed values
-    and why nobody answered; beside it, where that answer is from. With `old_json`, `--json` is `-o json` too.
+    and why nobody answered; beside it, where that answer is from.
     """
 
     words: str
@@ -211,10 +229,10 @@ class Command:
     empty: str | Callable[[Row], str] = ""  # a function takes the query
     named: Callable[[Sequence[Row], str], str] | None = None
     named_in: str = ""
+    may_name: Callable[[str], object] | None = None
     metavar: str = "ID"
     waits: Callable[[Any], bool] | None = None
     reason: str = ""
-    note: str = ""
     aside: Callable[[Row], list[str]] | None = None
     asks: bool = True
     below: Operation | None = None
@@ -226,7 +244,6 @@ class Command:
     listed_by: str = "list"
     limit: int = 0
     fallback: tuple[str, str] | None = None
-    old_json: bool = False
 
 
 @dataclass(frozen=True)

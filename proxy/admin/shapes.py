@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints
 
 from proxy.admin.approval import ApprovalState
-from proxy.oci.faults import Fault, Invalid, plain
-from proxy.oci.reference import parse_repository
+from proxy.admin.wording import Wanted
+from proxy.oci.faults import Fault, plain
+from proxy.oci.image_name import host_of, parse_name
+from proxy.oci.reference import parse_digest, parse_repository
 from proxy.trust.names import NAME, holds_token, name_refusal
 from proxy.trust.pattern import check_pattern
 
@@ -33,23 +36,59 @@ def _own(name: str) -> str:
     return name
 
 
+def _valid(check: Callable[[str], object]) -> AfterValidator:
+    """Return the validator of texts that this function takes without a Fault or ValueError."""
+
+    def checked(text: str) -> str:
+        try:
+            check(text)
+        except Fault as wrong:
+            raise ValueError(wrong.message if wrong.reason else "") from None  # its `Wanted` says what is right
+        except ValueError:
+            raise ValueError from None
+        return text
+
+    return AfterValidator(checked)
+
+
+def _our_days(at: datetime) -> datetime:
+    """Return the time. Raises ValueError for one of the last century: a year alone is read as seconds since 1970."""
+    if at.year < 2000:
+        raise ValueError("before the year 2000")
+    return at
+
+
 _KEPT = AfterValidator(_no_token)
-Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=f"^{NAME}$"), AfterValidator(_own), _KEPT]
-
-
-def _repository(text: str) -> str:
-    """Return the text: the name of a repository, or empty for none in particular. Raises ValueError."""
-    try:
-        return parse_repository(text) if text else text
-    except Fault as wrong:
-        raise ValueError(wrong.message) from None
-
-
-OneRepository = Annotated[str, StringConstraints(max_length=255), AfterValidator(_repository)]
-
-
-Repositories = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(check_pattern)]
+_LINE = Wanted("write one line of at most 500 characters, none of them a control character")
+Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT, _LINE]
+_NAMED = Wanted("write letters, digits, spaces and ._@+-, with a letter or digit at both ends, such as ci-plan")
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=80, pattern=f"^{NAME}$"), AfterValidator(_own), _KEPT, _NAMED
+]
+Moment = Annotated[
+    AwareDatetime, AfterValidator(_our_days), Wanted("write a time with its zone, such as 2027-01-31T08:00:00Z")
+]
+OneRepository = Annotated[
+    str, StringConstraints(max_length=255), _valid(lambda text: text and parse_repository(text)),
+    Wanted("write the name of one repository, such as team/app, without a host and without a tag"),
+]  # fmt: skip
+Repositories = Annotated[
+    str, StringConstraints(min_length=1, max_length=255), _valid(check_pattern),
+    Wanted("write a repository such as team/app, or a pattern such as team/**: * is any part of a name, ** any parts"),
+]  # fmt: skip
+DECISION_ID = re.compile(r"[A-Za-z0-9_-]{16}")
+Explained = Annotated[
+    Line, _valid(lambda text: DECISION_ID.fullmatch(text) or parse_name(text, (host_of(text),))),
+    Wanted("write an image, such as team/app:1, or the id of a decision, as the text of an error names it"),
+]  # fmt: skip
+DigestText = Annotated[
+    str, _valid(parse_digest),
+    Wanted("write a digest: sha256: and 64 hex digits, as `countersign verify REPO:TAG` shows it"),
+]  # fmt: skip
+ImageName = Annotated[
+    Line, _valid(lambda text: parse_name(text, (host_of(text),))),
+    Wanted("write an image, such as team/app:1 or team/app@sha256:..."),
+]  # fmt: skip
 
 
 NOT_KEPT = object()  # marks a field too long for the journal: its hash is journaled instead
@@ -68,14 +107,6 @@ def kept(body: BaseModel) -> dict[str, object]:
 def one_repository(pattern: str) -> str:
     """Return the repository if the pattern matches exactly one, else "": several need a caller for all repositories."""
     return "" if "*" in pattern else pattern
-
-
-def pattern_in(text: str) -> str:
-    """Return the valid pattern. Raises Fault."""
-    try:
-        return check_pattern(text)
-    except ValueError as wrong:
-        raise Invalid(f"{text[:80]!a} is neither a digest nor a repository pattern; {wrong}") from None
 
 
 class Shape(BaseModel, strict=True, extra="forbid", frozen=True, defer_build=True):

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from proxy.admin.approval import agrees, short_of_two
 from proxy.admin.operation import Argument, Call, Command, Option, Row, operation
 from proxy.admin.ports import AdminTokens, KnownPeople
 from proxy.admin.shapes import Name, Next, Page, Repositories, Shape, filled, page_of
 from proxy.admin.token import SECRET_BYTES, AdminToken, expiry_reason, hashed, id_of, render, token_refusal
+from proxy.admin.wording import Wanted
 from proxy.oci.duration import minute
-from proxy.oci.faults import ConfigError, Conflict, Forbidden, NotFound
+from proxy.oci.faults import Conflict, Forbidden, NotFound
 from proxy.trust.allotment import Allotment, allotment
 from proxy.trust.roles import Permission, Role, beyond
+
+Drafted = Annotated[
+    str, StringConstraints(pattern=r"^[0-9a-f]{12}:[0-9a-f]{64}$"),
+    Wanted("write the fingerprint that `countersign tokens draft` printed for its holder: ID:SHA256"),
+]  # fmt: skip
 
 
 class NewToken(Shape, frozen=True):
@@ -34,10 +39,8 @@ class NewToken(Shape, frozen=True):
     valid_days: Annotated[int, Option(reads="number", spelled="--days")] = Field(
         default=90, ge=1, le=366, description="days until it expires"
     )
-    fingerprint: Annotated[str | None, Option("ID:SHA256")] = Field(
-        default=None,
-        pattern=r"^[0-9a-f]{12}:[0-9a-f]{64}$",
-        description="fingerprint of a token that its holder drafted",
+    fingerprint: Annotated[Drafted | None, Option("ID:SHA256")] = Field(
+        default=None, description="fingerprint of a token that its holder drafted"
     )
 
 
@@ -160,17 +163,11 @@ async def _drawn_up(call: Call) -> tuple[AdminToken, str]:
     )
 
 
-def _an_id(_: Sequence[Row], typed: str) -> str:
-    if re.fullmatch(r"[a-z0-9]{8,20}", typed) is None:
-        raise ConfigError("ID is the first column of `countersign tokens list`, never the token itself")
-    return typed
-
-
 def _revoked(row: Row) -> list[str]:
     return [f"token {row['id']} ({row['name']}) was revoked at {minute(row['revoked'])}"]
 
 
-@operation("DELETE /tokens/{id}", Permission.CHANGE_TOKENS, Command("tokens revoke", _revoked, named=_an_id))
+@operation("DELETE /tokens/{id}", Permission.CHANGE_TOKENS, Command("tokens revoke", _revoked))
 async def revoke_token(call: Call) -> TokenShown:
     """Revoke an admin token permanently, at once."""
     token_id, tokens = call.path_params["id"], call.use(AdminTokens)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from proxy.admin.operation import Call, Command, Scope, operation
-from proxy.admin.shapes import NOT_KEPT, Line, Next, Page, PulledBy, Shape, Why, filled, page_of
+from proxy.admin.shapes import NOT_KEPT, Line, Moment, Next, Page, PulledBy, Shape, Why, filled, page_of
 from proxy.jobs.operations import JobShown, described, job_room, made_by
 from proxy.jobs.operations import shown as job_shown
 from proxy.jobs.port import Jobs
@@ -29,7 +29,7 @@ class Selection(Why, frozen=True):
     names: Annotated[str, StringConstraints(min_length=1, max_length=_NAMES), NOT_KEPT] | None = Field(
         default=None, description="names of images, one a line"
     )
-    pulled_since: AwareDatetime | None = Field(default=None, description="everything that was pulled since then")
+    pulled_since: Moment | None = Field(default=None, description="everything that was pulled since then")
 
     @model_validator(mode="after")
     def _one(self) -> Selection:

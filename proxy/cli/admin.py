@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.oci.faults import ConfigError, Fault, Unavailable, shown
 
 ROOT = "/admin/v1"
 PAGE = 1000
@@ -42,6 +42,7 @@ class Endpoint:
     """The server's address: its Unix socket, or the URL of its admin listener with a token."""
 
     socket: Path | None = None
+    config: Path | None = None  # the file that the socket is beside
     server: str = ""
     token: str = field(default="", repr=False)
 
@@ -67,7 +68,7 @@ def call(place: Endpoint, method: str, path: str, body: object = None) -> dict[s
     return _understood(place, status, got)
 
 
-def _away(place: Endpoint, error: OSError | http.client.HTTPException) -> Unavailable:
+def _away(place: Endpoint, error: OSError | http.client.HTTPException) -> Unavailable | ConfigError:
     said = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
     if place.socket is None:
         return Unavailable(f"no server answers at {place.described} ({said}); is countersign serve running?")
@@ -75,6 +76,9 @@ def _away(place: Endpoint, error: OSError | http.client.HTTPException) -> Unavai
         who = "may only be used by the user that runs the server; run this as that user, or use --server with a token"
         return Unavailable(f"{place.socket} {who}")
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+        if place.config is not None and not os.path.lexists(place.config):
+            named = shown(str(place.config), 300)
+            return ConfigError(f"{named}: there is no such file; name one with --config, or in $COUNTERSIGN_CONFIG")
         usual = place.socket.parent / "countersign.yaml"
         config = shlex.quote(str(usual)) if usual.exists() else "FILE"
         return Unavailable(f"no server answers at {place.socket}; start it: countersign serve --config {config}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from proxy.cli.admin import Endpoint, call
 from proxy.cli.ask import json_out
 from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.printed import coloured
-from proxy.oci.faults import plain
+from proxy.oci.faults import shown
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,29 @@ def agreed(
     """
     if manner.dry_run or not manner.yes:
         planned = call(place, method, f"{path}?dry_run=true", body)
-        if manner.dry_run and manner.form is OutputFormat.JSON:
-            return json_out(planned)
-        out = sys.stdout if manner.dry_run else sys.stderr
-        steps = [str(step) for step in planned.get("plan", [])]
-        shown = coloured(steps) if diff else [f"  - {plain(step, 500)}" for step in steps]
-        out.write("".join(f"{line}\n" for line in shown))
-        if manner.dry_run:
-            return Exit.FINE
-        if not (ask or asked)():
-            sys.stderr.write("nothing was done\n")
-            return Exit.NO
+        left = confirmed(planned.get("plan", ()), manner, diff=diff, ask=ask)
+        if left is not None:
+            return left
     return call(place, method, path, body)
+
+
+def confirmed(
+    plan: Sequence[str], manner: Confirmation, *, diff: bool = False, ask: Callable[[], bool] | None = None
+) -> Exit | None:
+    """Show the plan unless it was agreed to beforehand; return None if it is to be done, else the exit code."""
+    if manner.yes and not manner.dry_run:
+        return None
+    if manner.dry_run and manner.form is OutputFormat.JSON:
+        return json_out({"plan": plan, "done": False})
+    out = sys.stdout if manner.dry_run else sys.stderr
+    steps = coloured(plan) if diff else [f"  - {shown(step, 500)}" for step in plan]
+    out.write("".join(f"{line}\n" for line in steps))
+    if manner.dry_run:
+        return Exit.FINE
+    if not (ask or asked)():
+        sys.stderr.write("nothing was done\n")
+        return Exit.NO
+    return None
 
 
 def asked() -> bool:

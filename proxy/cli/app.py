@@ -65,7 +65,7 @@ COMMANDS = {
 # Commands of such a group that are not operations: they contact no server, or one repeatedly.
 BESIDE = {"tokens": ("proxy.cli.beside", "draft"), "jobs": ("proxy.cli.beside", "watch")}
 # Operations that can do without a server, with `--offline`: the function, and the option's help text.
-_HERE = "work in the store of this host while the server is stopped; shows no plan"
+_HERE = "work in the store of this host while the server is stopped"
 OFFLINE = {
     "keys lost": ("proxy.cli.keys_offline", "lost_offline", _HERE),
     "policy apply": ("proxy.cli.policy_offline", "changed", _HERE),
@@ -97,6 +97,8 @@ def run() -> None:
         sys.stderr.write(f"{plain(error.message, 2000)}\n")
         if error.status == 202:
             sys.exit(Exit.WAITING)
+        if error.status == 400:
+            sys.exit(Exit.USAGE)
         sys.exit(Exit.INCONCLUSIVE if error.status >= 500 else Exit.NO)
 
 

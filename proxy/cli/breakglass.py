@@ -7,32 +7,38 @@ import pwd
 import secrets
 import shlex
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
-from proxy.cli.agreed import asked
+from proxy.cli.agreed import Confirmation, confirmed
 from proxy.cli.exits import Exit
+from proxy.cli.typed import wrong
+from proxy.oci.duration import span_text
 from proxy.oci.faults import ConfigError, Corrupt, Fault, plain
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.overrides.offline_file import HOW, LONGEST, PATTERN, file_of, read, written
 from proxy.trust.exception import PolicyException
 
+T = TypeVar("T")
 
-def make(config: Path, repository: str, digest: str, reason: str, seconds: int, *, dry_run: bool, yes: bool) -> Exit:
-    """Write the file after the plan was shown and confirmed. Raises ConfigError for a refused request."""
+
+def make(config: Path, repository: str, digest: str, reason: str, seconds: int, manner: Confirmation) -> Exit:
+    """Write the file after the plan was shown and confirmed. Raises Invalid for what was typed, ConfigError."""
     directory, now = _place(config), datetime.now(UTC)
     if _open(directory, now):
         raise ConfigError(f"an exception is open on this host already; end it first: {_end(config)}")
-    try:
-        where, what = parse_repository(repository), parse_digest(digest) if digest else None
-    except Fault as wrong:
-        raise ConfigError(wrong.message) from None
+    where = _parsed(parse_repository, "--repository", repository, "write one repository, such as team/app")
+    what = _parsed(parse_digest, "--digest", digest, "write sha256: and 64 hex digits") if digest else None
     if not 0 < len(reason) <= 500 or not reason.isprintable():
-        raise ConfigError("--reason: found nothing, or more than a line; say why, in at most 500 characters")
+        raise wrong("--reason", reason, "write one line of at most 500 characters that says why")
     if not 0 < seconds <= LONGEST.total_seconds():
-        raise ConfigError("--for: allowed: at most 2h, because nobody can end it remotely without a server")
+        raise wrong(
+            "--for", span_text(timedelta(seconds=seconds)), "at most 2h: without a server nobody ends it remotely"
+        )
     made = PolicyException(
         secrets.token_hex(6), where, what, False, reason, _who(), HOW, now, now + timedelta(seconds=seconds)
     )
@@ -42,16 +48,19 @@ def make(config: Path, repository: str, digest: str, reason: str, seconds: int, 
         f"allow pulls of {made.scope} until {until} although policy blocks them; denials stay in force",
         f"write {path}, which the server of this host applies within a second, and records when it can",
     )
-    (sys.stdout if dry_run else sys.stderr).write("".join(f"  - {plain(step, 500)}\n" for step in plan))
-    if dry_run:
-        return Exit.FINE
-    if not yes and not asked():
-        sys.stderr.write("nothing was done\n")
-        return Exit.NO
+    if (left := confirmed(plan, manner)) is not None:
+        return left
     _write(path, written(made))
     sys.stdout.write(f"exception {made.id} for {made.scope} is open until {made.until:%Y-%m-%d %H:%M}Z\n")
     sys.stdout.write(f"end it earlier: {_end(config)}\n")
     return Exit.FINE
+
+
+def _parsed(parse: Callable[[str], T], option: str, text: str, wanted: str) -> T:
+    try:
+        return parse(text)
+    except Fault:
+        raise wrong(option, text, wanted) from None
 
 
 def end(config: Path) -> Exit:
@@ -65,7 +74,7 @@ def end(config: Path) -> Exit:
         return Exit.NO
     sys.stdout.write(
         "it ends within a second; a stopped server records that when it starts.\n"
-        + "".join(f"review it then: countersign exceptions review {e.id} --note TEXT --config {at}\n" for e in there)
+        + "".join(f"review it then: countersign exceptions review {e.id} --reason TEXT --config {at}\n" for e in there)
     )
     return Exit.FINE
 
@@ -89,8 +98,8 @@ def _place(config: Path) -> Path:
     directory = Path(os.path.normpath(config.absolute())).parent
     try:
         owner = directory.stat().st_uid
-    except OSError as wrong:
-        raise ConfigError(f"{directory}: {wrong.strerror}; name the server's configuration with --config") from None
+    except OSError as error:
+        raise ConfigError(f"{directory}: {error.strerror}; name the server's configuration with --config") from None
     if os.geteuid() not in {0, owner}:
         raise ConfigError("only root on this host and the user of the server may break the glass; run this as root")
     return directory
@@ -112,8 +121,8 @@ def _write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-    except OSError as wrong:
-        raise ConfigError(f"{path} cannot be written ({wrong.strerror}); it takes a few hundred bytes there") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}); it takes a few hundred bytes there") from None
     finally:
         with suppress(OSError):
             draft.unlink()

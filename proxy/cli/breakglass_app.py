@@ -26,16 +26,19 @@ def break_glass(
     import os
 
     from proxy.cli import breakglass
-    from proxy.cli.options import find, seconds_of
-    from proxy.oci.faults import ConfigError
+    from proxy.cli.agreed import Confirmation
+    from proxy.cli.options import find
+    from proxy.cli.typed import span_of
+    from proxy.oci.faults import Invalid
 
     file = find(config, os.environ)
     if end:
         raise typer.Exit(breakglass.end(file))
     if not offline or not repository:
-        raise ConfigError(
+        raise Invalid(
             "give --offline and --repository; while the server answers use: "
             "countersign exceptions open --repository REPO --reason TEXT --for 2h"
         )
-    seconds = seconds_of(lasting, "--for")
-    raise typer.Exit(breakglass.make(file, repository, digest, reason, seconds, dry_run=dry_run, yes=yes))
+    manner = Confirmation(dry_run, yes)
+    seconds = int(span_of("--for", lasting).total_seconds())
+    raise typer.Exit(breakglass.make(file, repository, digest, reason, seconds, manner))

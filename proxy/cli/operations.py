@@ -6,10 +6,9 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode
 
 import typer
@@ -17,7 +16,8 @@ import typer
 from proxy.admin.operation import ROOT, Argument, Given, Operation, Option, Row
 from proxy.admin.shapes import Page, Why
 from proxy.cli.exits import DocumentFormat, Exit, OutputFormat
-from proxy.cli.options import Config, Document, DryRun, Output, Reason, Server, Token, Yes, find, place_of
+from proxy.cli.options import REASON, Config, Document, DryRun, Output, Server, Token, Yes, find, place_of
+from proxy.cli.typed import checked, choices_of, key_of, marked, number_of, spelled
 from proxy.oci.faults import Unavailable
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ _PATH_PARAMS = {
 }
 _WAIT = Annotated[bool, typer.Option("--wait/--no-wait", help="wait until the job has ended, with a progress bar")]
 _NEEDED = inspect.Parameter.empty
-_BOUNDS = (("ge", "min"), ("le", "max"))  # pydantic's name, typer's name
 _MOST = 100_000  # rows that `--limit` may name
 _Taken = tuple[Any, Any]  # the type of an argument or option, and its default
 
@@ -67,16 +66,16 @@ def command_of(without: Operation, operation: Operation, offline: Offline | None
     """Return the function of a command, for typer; of `without` where the path parameter of the other is not given."""
 
     def run(**given: Any) -> None:
-        if given.get("as_json"):
-            given["output"] = OutputFormat.JSON
         if operation.command.markdown:
             given["markdown"] = given["output"] is DocumentFormat.MARKDOWN
             given["output"] = OutputFormat.JSON if given["output"] is DocumentFormat.JSON else OutputFormat.TEXT
-        if offline is not None and given["offline"]:
-            raise typer.Exit(getattr(import_module(offline[0]), offline[1])(given))
-        place = place_of(given["server"], given["token"], given["config"])
         whole = all(given[name] is not None for name in operation.route.path_params)
-        raise typer.Exit(carry_out(operation if whole else without, place, given))
+        this = operation if whole else without
+        read = checked(this, given)
+        if offline is not None and given["offline"]:
+            raise typer.Exit(getattr(import_module(offline[0]), offline[1])({**given, **read}))
+        place = place_of(given["server"], given["token"], given["config"])
+        raise typer.Exit(carry_out(this, place, given, read))
 
     taken = _own(operation, optional=operation is not without)
     if offline is not None:
@@ -96,99 +95,81 @@ def command_of(without: Operation, operation: Operation, offline: Offline | None
 
 def _own(operation: Operation, *, optional: bool) -> dict[str, _Taken]:
     """Return this command's own arguments and options, without those common to all commands."""
-    route, command, marked = operation.route, operation.command, _marked(operation)
+    route, command, marks = operation.route, operation.command, marked(operation)
     taken: dict[str, _Taken] = {}
     for name in route.path_params:
         shown = (command.metavar, f"as `{command.words.partition(' ')[0]} {command.listed_by}` shows it")
         metavar, says = _PATH_PARAMS.get(name, shown)
-        taken[name] = _argument(int if name == "number" else str, metavar, says, optional=optional)
-    for name, field, mark in marked:
+        taken[name] = _argument(metavar, says, optional=optional)
+    for name, field, mark in marks:
         if isinstance(mark, Argument):
-            kind = Path if mark.file else {"text": str, "number": int}[mark.reads]
-            taken[_key(name)] = _argument(kind, mark.metavar, field.description, optional=not field.is_required())
+            taken[key_of(name)] = _argument(mark.metavar, field.description, optional=not field.is_required())
     if route.body is not None and issubclass(route.body, Why):
-        why = typer.Option(
-            "--note" if command.note else "--reason", metavar="TEXT", help=command.note or command.reason
-        )
-        taken["reason"] = (Annotated[str, why] if command.note or command.reason else Reason, _NEEDED)
-    taken |= {_key(name): _option(name, field, mark) for name, field, mark in marked if isinstance(mark, Option)}
+        why = typer.Option("--reason", metavar="TEXT", help=command.reason or REASON)
+        taken["reason"] = (Annotated[str, why], _NEEDED)
+    taken |= {key_of(name): _option(name, field, mark) for name, field, mark in marks if isinstance(mark, Option)}
     for each in command.saved_as:
         saved = typer.Option(each.spelled, metavar="FILE", help=each.says)
         taken[each.spelled.strip("-")] = (Annotated[Path | None, saved], None)
     if command.limit:
-        rows = typer.Option("--limit", min=1, max=_MOST, help="maximum number of rows")
-        taken["limit"] = (Annotated[int, rows], command.limit)
-    if command.old_json:
-        taken["as_json"] = (Annotated[bool, typer.Option("--json", help="as -o json")], False)
+        rows = typer.Option("--limit", metavar="N", help="maximum number of rows")
+        taken["limit"] = (Annotated[str, rows], str(command.limit))
     taken |= {"wait": (_WAIT, True)} if command.job else {}
     taken |= {"dry_run": (DryRun, False)} if route.plans else {}
     return taken | ({"yes": (Yes, False)} if route.plans and command.asks and _prompted(operation) is None else {})
 
 
-def _argument(kind: Any, metavar: str, says: str | None, *, optional: bool) -> _Taken:
-    argument = typer.Argument(metavar=metavar, help=says, min=1 if kind is int else None)
-    return (Annotated[kind | None, argument], None) if optional else (Annotated[kind, argument], _NEEDED)
-
-
-def _key(name: str) -> str:
-    """Return the name of a field among the typed values, where `token` is the token for the admin API."""
-    return f"{name}_" if name in _EVERYWHERE else name
-
-
-def _marked(operation: Operation) -> list[tuple[str, FieldInfo, Argument | Option]]:
-    shape = operation.route.body or operation.route.query
-    fields = {} if shape is None else shape.model_fields
-    marks = ((name, field, mark) for name, field in fields.items() for mark in field.metadata)
-    return [(name, field, mark) for name, field, mark in marks if isinstance(mark, Argument | Option)]
+def _argument(metavar: str, says: str | None, *, optional: bool) -> _Taken:
+    argument = typer.Argument(metavar=metavar, help=says)
+    return (Annotated[str | None, argument], None) if optional else (Annotated[str, argument], _NEEDED)
 
 
 def _option(name: str, field: FieldInfo, mark: Option) -> _Taken:
-    inner = [each for each in get_args(field.annotation) if isinstance(each, type) and issubclass(each, Enum)]
-    choice: Any = inner[0] if inner else str
-    kinds: dict[str, _Taken] = {
-        "flag": (bool, False),
-        "number": (int, mark.default if mark.default is not None or mark.first_of else field.default),
-        "choice": (choice | None, None),
-        "several": (list[choice], []),
-    }
-    kind, default = kinds.get(mark.reads, (str, ""))
-    bounds = {to: getattr(each, at) for each in field.metadata for at, to in _BOUNDS if hasattr(each, at)}
+    """Return the option. Its values are texts: `checked` says in our words what is wrong with them."""
+    choices, default = choices_of(field), mark.default if mark.default is not None else field.default
+    kinds: dict[str, _Taken] = {"flag": (bool, False), "several": (list[str], [])}
+    if mark.reads == "number" and not mark.first_of:
+        kinds["number"] = (str, str(default))
+    kind, default = kinds.get(mark.reads, (str | None, None))
     option = typer.Option(
-        _spelled(name, mark),
-        metavar=mark.metavar or None,
+        spelled(name, mark),
+        metavar=mark.metavar or (f"[{'|'.join(choices)}]" if choices else "N" if mark.reads == "number" else None),
         help=field.description,
         show_default=mark.reads == "number",
-        **(bounds if mark.reads == "number" else {}),
     )
     return Annotated[kind, option], _NEEDED if field.is_required() and not mark.first_of else default
 
 
-def _spelled(name: str, mark: Option) -> str:
-    return mark.spelled or f"--{name.replace('_', '-')}"
-
-
 def _prompted(operation: Operation) -> tuple[str, FieldInfo, Option] | None:
     """Return the field that the command asks for unless it is given."""
-    options = ((name, field, mark) for name, field, mark in _marked(operation) if isinstance(mark, Option))
+    options = ((name, field, mark) for name, field, mark in marked(operation) if isinstance(mark, Option))
     return next((each for each in options if each[2].prompt), None)
 
 
-def carry_out(operation: Operation, place: Endpoint, given: Given) -> Exit:
-    """Call the operation on this server with the typed values; print the result. Raises what `call` raises."""
+def carry_out(operation: Operation, place: Endpoint, given: Given, read: dict[str, Any] | None = None) -> Exit:
+    """Call the operation on this server with the typed values, `read` of them; print the result.
+
+    Raises Invalid before anything is sent, ConfigError, and what `call` raises.
+    """
     from proxy.cli.admin import call, pages
     from proxy.cli.printed import listed, printed, saved
 
+    read = checked(operation, given) if read is None else read
+    most = number_of("--limit", given["limit"], 1, _MOST) if "limit" in given else None
     command, form, path = operation.command, given.get("output", OutputFormat.JSON), operation.route.path
     for name in operation.route.path_params:
         rows = pages(place, command.named_in) if command.named_in else []
         typed = str(given[name]) if command.named is None else command.named(rows, given[name])
         path = path.replace(f"{{{name}}}", quote(typed, safe=""))
-    path, read = path.removeprefix(f"{ROOT}/"), _read_all(operation, place, given)
+    path = path.removeprefix(f"{ROOT}/")
+    for name, _, mark in marked(operation):
+        if isinstance(mark, Option) and mark.first_of and read[name] is None:
+            read[name] = _number_of_first(place, mark.first_of)
     query = {} if operation.route.body else {name: value for name, value in read.items() if value not in (None, "")}
     empty = command.empty if isinstance(command.empty, str) else command.empty(read)
     try:
         if command.table is not None:
-            rows = pages(place, path, _largest_page(operation), given.get("limit"), **query)
+            rows = pages(place, path, _largest_page(operation), most, **query)
             under = command.below
             below = None if under is None else call(place, "GET", under.route.path.removeprefix(f"{ROOT}/"))
             return listed(command, rows, empty, below, form)
@@ -196,7 +177,7 @@ def carry_out(operation: Operation, place: Endpoint, given: Given) -> Exit:
     except Unavailable as away:
         if command.fallback is None or place.server:
             raise
-        answer = _without_server(*command.fallback, {**read, "limit": given.get("limit")}, given.get("config"), away)
+        answer = _without_server(*command.fallback, {**read, "limit": most}, given.get("config"), away)
         if command.table is not None:
             return listed(command, answer[command.rows], empty, None, form)
     if isinstance(answer, Exit):
@@ -246,27 +227,11 @@ def _answer(operation: Operation, place: Endpoint, path: str, read: dict[str, An
     name, field, mark = prompted
 
     def ask() -> bool:
-        body[name] = typed(mark.prompt, f"{_spelled(name, mark)} with {field.description}")
+        body[name] = typed(mark.prompt, f"{spelled(name, mark)} with {field.description}")
         return bool(body[name])
 
     manner = Confirmation(given["dry_run"], name in body, given["output"])
     return agreed(place, path, body, manner, route.method, ask=ask)
-
-
-def _read_all(operation: Operation, place: Endpoint, given: Given) -> dict[str, Any]:
-    """Return the typed fields of the body or the query. Raises ConfigError, Fault, and what `call` raises."""
-    read = {"reason": given["reason"]} if "reason" in given else {}
-    marked = _marked(operation)
-    for name, _, mark in marked:
-        of = given[_key(name)]
-        if mark.file is not None:
-            read |= mark.file(Path(of)) if of else {}
-        else:
-            read[name] = _read(name, mark, of) if isinstance(mark, Option) else of
-    for name, _, mark in marked:
-        if isinstance(mark, Option) and mark.first_of and read[name] is None:
-            read[name] = _number_of_first(place, mark.first_of)
-    return read
 
 
 def _number_of_first(place: Endpoint, path: str) -> int:
@@ -274,27 +239,3 @@ def _number_of_first(place: Endpoint, path: str) -> int:
 
     rows = call(place, "GET", f"{path}?limit=1")["items"]
     return int(rows[0]["number"]) if rows else 0
-
-
-def _read(name: str, mark: Option, typed: Any) -> Any:
-    """Return the field's value for the typed text; None if not given. Raises ConfigError naming the option, Fault."""
-    from datetime import UTC, datetime
-
-    from proxy.cli.options import moment_of, repository_of, seconds_of
-    from proxy.oci.duration import since_when
-
-    if mark.reads in ("flag", "number"):
-        return typed
-    if mark.reads == "several":
-        return [each.value if isinstance(each, Enum) else each for each in typed]
-    if not typed:
-        return None
-    if mark.reads == "repository":
-        return repository_of(typed, _spelled(name, mark))
-    if mark.reads == "since":
-        return since_when(typed, datetime.now(UTC)).isoformat()
-    if mark.reads == "moment":
-        return moment_of(typed, _spelled(name, mark), datetime.now(UTC)).isoformat()
-    if mark.reads == "seconds":
-        return seconds_of(typed, _spelled(name, mark))
-    return typed.value if isinstance(typed, Enum) else typed

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
+import os
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from proxy.cli.exits import DocumentFormat, OutputFormat
-from proxy.oci.duration import parse_span
-from proxy.oci.faults import ConfigError, Fault
-from proxy.oci.reference import Repository, parse_repository
+from proxy.cli.exits import DocumentFormat, OutputFormat, socket_beside
+from proxy.oci.faults import ConfigError
 
 if TYPE_CHECKING:
     from proxy.cli.admin import Endpoint
@@ -30,62 +28,55 @@ Token = Annotated[
     ),
 ]  # fmt: skip
 Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="countersign.yaml")]
-Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="output format")]
-Document = Annotated[
-    DocumentFormat, typer.Option("--output", "-o", help="output format; markdown is for merge requests")
+
+
+T = TypeVar("T", bound=StrEnum)
+
+
+def _form(kinds: type[T]) -> Callable[[str], T]:
+    def form(typed: str) -> T:
+        from proxy.cli.typed import choice_of
+
+        return kinds(choice_of("--output", typed, [*kinds]))
+
+    return form
+
+
+Output = Annotated[
+    OutputFormat,
+    typer.Option("--output", "-o", metavar="[text|json]", parser=_form(OutputFormat), help="output format"),
 ]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="the reason, recorded in the journal")]
+Document = Annotated[
+    DocumentFormat,
+    typer.Option(
+        "--output", "-o", metavar="[text|json|markdown]", parser=_form(DocumentFormat),
+        help="output format; markdown is for merge requests",
+    ),
+]  # fmt: skip
+REASON = "the reason, recorded in the journal"
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help=REASON)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only show the plan")]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")]
 
 
 def place_of(server: str, token: str, config: Path | None) -> Endpoint:
     """Return the selected server: the one of the URL, else the one on this host. Raises ConfigError."""
-    import os
-
     from proxy.cli.admin import Endpoint
-    from proxy.cli.exits import socket_beside
 
     if server:
         return Endpoint(server=server, token=token.strip())
-    return Endpoint(socket=socket_beside(find(config, os.environ)))
-
-
-def seconds_of(text: str, option: str) -> int:
-    """Return the length of a span such as `2h` in seconds. Raises ConfigError naming the option."""
-    try:
-        return int(parse_span(text).total_seconds())
-    except ValueError as wrong:
-        raise ConfigError(f"{option}: found {text!a}; {wrong}") from None
-
-
-def moment_of(text: str, option: str, now: datetime) -> datetime:
-    """Return the end of a span from now, or the given moment, UTC by default. Raises ConfigError."""
-    with suppress(ValueError):
-        return now + parse_span(text)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{option}: found {text!a}; allowed: 2h, 7d, or 2027-01-31T18:00:00Z") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    file = find(config, os.environ)
+    return Endpoint(socket=socket_beside(file), config=file)
 
 
 def actor_offline(reason: str) -> Actor:
-    """Return who acts while no server runs. Raises ConfigError for a reason that may not be recorded."""
+    """Return who acts while no server runs."""
     from proxy.trust.actor import Actor
-    from proxy.trust.names import ON_THE_HOST, holds_token
+    from proxy.trust.names import ON_THE_HOST
 
-    if not reason.isprintable() or not 0 < len(reason) <= 500 or holds_token(reason):
-        raise ConfigError("--reason: one line of 1 to 500 printable characters, without a token in it")
     return Actor(ON_THE_HOST, "offline", reason)
 
 
-def repository_of(text: str, option: str) -> Repository:
-    """Return the repository. Raises ConfigError naming the option."""
-    try:
-        return parse_repository(text)
-    except Fault as wrong:
-        raise ConfigError(f"{option}: {wrong.message}") from None
 
 
 PLACES = (Path("countersign.yaml"), Path("/etc/countersign/countersign.yaml"))

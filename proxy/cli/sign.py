@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +12,7 @@ import typer
 from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
 from proxy.oci.duration import minute
-from proxy.oci.faults import plain
+from proxy.oci.faults import Invalid, plain, visible
 
 if TYPE_CHECKING:
     from proxy.cli.admin import Endpoint
@@ -27,14 +26,15 @@ def sign(
         str | None, typer.Argument(metavar="REF|PATTERN", help="team/app:1; team/** or team/app:* for several")
     ] = None,
     names: Annotated[
-        str, typer.Option("--from", metavar="FILE", help="a file with a name on each line; -: standard input")
-    ] = "",
+        str | None, typer.Option("--from", metavar="FILE", help="a file with a name on each line; -: standard input")
+    ] = None,
     unsigned_pulled: Annotated[
         bool, typer.Option("--unsigned-pulled", help="everything that was pulled and is not signed")
     ] = False,
     since: Annotated[
-        str, typer.Option("--since", metavar="SPAN", help=f"with --unsigned-pulled: since when; default {_SINCE}")
-    ] = "",
+        str | None,
+        typer.Option("--since", metavar="SPAN", help=f"with --unsigned-pulled: since when; default {_SINCE}"),
+    ] = None,
     *,
     reason: Reason,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="wait until all images are signed")] = True,
@@ -46,33 +46,40 @@ def sign(
     output: Output = OutputFormat.TEXT,
 ) -> None:
     """Sign images that are already upstream. Several are listed first."""
+    from proxy.backlog.operations import Selection
     from proxy.cli.operations import carry_out
+    from proxy.cli.typed import check, checked
     from proxy.server.image_operations import sign as sign_one
 
-    if sum((ref is not None, bool(names), unsigned_pulled)) != 1:
-        raise typer.BadParameter("say what to sign with one of: REF or PATTERN, --from FILE, --unsigned-pulled")
-    if since and not unsigned_pulled:
-        raise typer.BadParameter("give it with --unsigned-pulled only", param_hint="--since")
-    place = place_of(server, token, config)
-    if ref is not None and "*" not in ref and wait and not dry_run:
-        raise typer.Exit(carry_out(sign_one, place, {"ref": ref, "reason": reason, "output": output}))
+    if sum((ref is not None, names is not None, unsigned_pulled)) != 1:
+        raise Invalid("say what to sign with one of: REF or PATTERN, --from FILE, --unsigned-pulled")
+    if since is not None and not unsigned_pulled:
+        raise Invalid("--since belongs to --unsigned-pulled")
+    given = {"ref": ref, "reason": reason, "output": output}
+    if ref is not None and "*" not in ref:
+        read = checked(sign_one, given)
+        if wait and not dry_run:
+            raise typer.Exit(carry_out(sign_one, place_of(server, token, config), given, read))
     selected = {**_selection(ref, names, since), "reason": reason}
+    check(Selection, selected, {"images": ("PATTERN", ref), "names": ("--from", names), "reason": ("--reason", reason)})
+    place = place_of(server, token, config)
     raise typer.Exit(_several(place, selected, output, wait=wait, dry_run=dry_run, yes=yes))
 
 
-def _selection(ref: str | None, names: str, since: str) -> dict[str, str]:
-    """Return what is to be signed, as the API takes it. Raises BadParameter, Fault."""
-    from proxy.oci.duration import since_when
+def _selection(ref: str | None, names: str | None, since: str | None) -> dict[str, str]:
+    """Return what is to be signed, as the API takes it. Raises Invalid, ConfigError."""
+    from proxy.cli.typed import file_of, time_of
 
     if ref is not None:
         return {"images" if "*" in ref else "names": ref}
-    if not names:
-        return {"pulled_since": since_when(since or _SINCE, datetime.now(UTC)).isoformat()}
+    if names is None:
+        at = time_of("--since", _SINCE if since is None else since, "since", datetime.now(UTC))
+        return {"pulled_since": at.isoformat()}
     try:
-        text = sys.stdin.read() if names == "-" else Path(names).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as wrong:
-        said = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
-        raise typer.BadParameter(f"{names}: {said}", param_hint="--from") from None
+        text = sys.stdin.read() if names == "-" else file_of("--from", names).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise Invalid(f"--from {visible(names, 200)}: {said}") from None
     return {"names": text}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from proxy.config.yaml import Document, read
 from proxy.oci.faults import ConfigError
+from proxy.trust.names import name_refusal
 
 NAME = "policies"
 
@@ -21,7 +22,7 @@ def policies_in(path: Path, *, alone: bool = False) -> dict[str, str]:
         raw = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    name = path.name[-80:] if path.name.isprintable() else "policies.yaml"
+    name = path.name[-80:] if name_refusal(path.name[-80:]) is None else "policies.yaml"
     document = read(raw, path)
     if not isinstance(document.data, dict) or NAME not in document.data:
         raise ConfigError(f"{path}: it has no setting `{NAME}`; `countersign policy show` prints such a file")

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from proxy.admin.operation import Call, Command, Option, Row, operation
 from proxy.admin.shapes import Next, OneRepository, Page, Shape, filled, page_read
+from proxy.admin.wording import Wanted
 from proxy.jobs.job import Job, JobState
 from proxy.jobs.port import Jobs
 from proxy.oci.duration import minute
@@ -22,13 +23,18 @@ if TYPE_CHECKING:
     from proxy.trust.allotment import Allotment
 
 
+Kind = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9 ._-]{0,40}$"), Wanted("write a kind as `countersign jobs list` shows it")
+]
+
+
 class JobsPage(Page, frozen=True):
     """A query for jobs, newest first."""
 
     state: Annotated[JobState | None, Option(reads="choice")] = Field(
         default=None, description="only jobs in this state"
     )
-    kind: Annotated[str, Option("KIND")] = Field(default="", max_length=40, description="only jobs of this kind")
+    kind: Annotated[Kind, Option("KIND")] = Field(default="", description="only jobs of this kind")
     repository: Annotated[OneRepository, Option("NAME")] = Field(
         default="", description="only jobs about this repository"
     )

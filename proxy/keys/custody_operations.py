@@ -6,12 +6,13 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from proxy.admin.operation import Call, Command, Option, Row, SavedAs, operation
-from proxy.admin.shapes import Line, Shape, Why
+from proxy.admin.shapes import Line, Moment, Shape, Why
+from proxy.admin.wording import Wanted
 from proxy.formats.key_evidence import CHECK, encoded, page
-from proxy.keys.shapes import KeyShown, shown
+from proxy.keys.shapes import KeyShown, TokenName, shown
 from proxy.tokens.inventory_port import TokenInventory
 from proxy.tokens.token_key import CONFIRM_DIGITS, may_leave
 from proxy.trust.keys import KeyState, fingerprint
@@ -20,8 +21,14 @@ from proxy.trust.roles import Permission
 if TYPE_CHECKING:
     from proxy.keys.custody import Sought
 
-Hex = Annotated[str, StringConstraints(pattern=r"^([0-9a-fA-F]{2})*$", max_length=64)]
-Confirm = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]*$", max_length=64)]
+Hex = Annotated[
+    str, StringConstraints(pattern=r"^([0-9a-fA-F]{2})*$", max_length=64),
+    Wanted("write hex digits, two for each byte, such as 01a4"),
+]  # fmt: skip
+Confirm = Annotated[
+    str, StringConstraints(pattern=r"^[0-9a-fA-F]*$", max_length=64),
+    Wanted(f"write the first {CONFIRM_DIGITS} hex digits of the key's fingerprint, or more"),
+]  # fmt: skip
 
 
 def _placed(key: Row) -> list[str]:
@@ -34,7 +41,7 @@ class Import(Why, frozen=True):
 
     label: Annotated[Line | None, Option("LABEL")] = Field(default=None, description="its label on the token")
     id: Annotated[Hex, Option("HEX")] = Field(default="", description="its id on the token (CKA_ID)")
-    token: Annotated[Line | None, Option("NAME", spelled="--on")] = Field(
+    token: Annotated[TokenName | None, Option("NAME", spelled="--on")] = Field(
         default=None, description="the token, by its name in the configuration; default: the profile's first"
     )
     accept_extractable: Annotated[bool, Option(reads="flag")] = Field(
@@ -77,7 +84,7 @@ async def import_key(call: Call, body: Import) -> KeyShown:  # noqa: ARG001  rea
 class Rebind(Why, frozen=True):
     """The new location of a key."""
 
-    token: Annotated[Line | None, Option("NAME", spelled="--on")] = Field(
+    token: Annotated[TokenName | None, Option("NAME", spelled="--on")] = Field(
         default=None, description="the token, by its name in the configuration; default: the recorded one"
     )
 
@@ -107,7 +114,7 @@ async def rebind_key(call: Call, body: Rebind) -> KeyShown:
 class Backup(Why, frozen=True):
     """The token was backed up with this key on it; the reason says where the backup is."""
 
-    at: Annotated[AwareDatetime | None, Option("TIME", reads="moment")] = Field(
+    at: Annotated[Moment | None, Option("TIME", reads="since")] = Field(
         default=None, strict=False, description="when (UTC); default: now"
     )
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from proxy.admin.operation import Option, Row
-from proxy.admin.shapes import Next, Shape, Why, filled
+from proxy.admin.shapes import Moment, Next, Shape, Why, filled
+from proxy.admin.wording import Wanted
 from proxy.oci.duration import minute, parse_span
 from proxy.trust.keys import VERIFYING, BookKey, KeyState
 from proxy.trust.schedule import parse_overlap
@@ -28,7 +29,10 @@ def _overlap(text: str) -> str:
 
 Span = Annotated[str, AfterValidator(_span)]
 Overlap = Annotated[str, AfterValidator(_overlap)]
-TokenName = Annotated[str, Field(max_length=63)]
+TokenName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
+    Wanted("write the name of a token, as under `tokens` in the configuration"),
+]  # fmt: skip
 
 
 class Activation(Why, frozen=True):
@@ -62,7 +66,7 @@ class Compromise(Why, frozen=True):
     rotate: Annotated[bool, Option(reads="flag")] = Field(
         default=False, description="let another key sign first, if this one is active"
     )
-    since: Annotated[AwareDatetime | None, Option("TIME")] = Field(
+    since: Annotated[Moment | None, Option("TIME", reads="time")] = Field(
         default=None,
         description="since when others may have it, with a zone: 2027-01-31T08:00:00Z. Earlier signatures in our "
         "ledger count where the policy says trust_ledger. Without it none of its signatures counts; a later call may "
@@ -76,7 +80,7 @@ class Lost(Making, frozen=True):
     compromised: Annotated[bool, Option(reads="flag")] = Field(
         default=False, description="others may have the key: none of its signatures counts; else it stays trusted"
     )
-    since: Annotated[AwareDatetime | None, Option("TIME")] = Field(
+    since: Annotated[Moment | None, Option("TIME", reads="time")] = Field(
         default=None, description="of a compromised key: since when others may have it"
     )
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
-from proxy.oci.faults import Fault
+from datetime import timedelta
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 LONGEST = timedelta(days=3653)
@@ -27,17 +25,6 @@ def span_text(span: timedelta) -> str:
     seconds = int(span.total_seconds())
     unit, size = next((u, s) for u, s in reversed(_UNITS.items()) if seconds % s == 0 and u != "w")
     return f"{seconds // size}{unit}"
-
-
-def since_when(text: str, now: datetime) -> datetime:
-    """Return the start of a span such as `7d`, or the time written. Raises Fault."""
-    try:
-        if text.isascii() and text[:-1].isdigit() and text[-1:] in _UNITS and len(text) < 8:
-            return now - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
-        at = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):  # a span that begins before the first date
-        raise Fault("UNSUPPORTED", f"not a span or a time: {text!a}; write 7d, 12h or 2027-01-31", status=400) from None
-    return at if at.tzinfo else at.replace(tzinfo=now.tzinfo)
 
 
 def minute(moment: object) -> str:

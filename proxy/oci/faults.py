@@ -133,6 +133,18 @@ class Corrupt(Exception):
         self.told = told
 
 
+# Characters that take no room or look like nothing, beside those that `isprintable` excludes: controls, formats (bidi,
+# zero width), separators, surrogates.
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+_UNSEEN |= frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))  # variation selectors
+
+
+def shown(text: str, limit: int) -> str:
+    """Return text of at most `limit` characters for people: letters of any script; what is not visible as `\\u202e`."""
+    seen = "".join(c if c.isprintable() and c not in _UNSEEN else ascii(c)[1:-1] for c in text[: limit + 1])
+    return seen if len(seen) <= limit else seen[: limit - 3] + "..."
+
+
 def plain(text: str, limit: int) -> str:
     """Return printable ASCII of at most `limit` characters, safe for terminals, logs and status lines."""
     safe = "".join(c if " " <= c <= "~" else "?" for c in text)

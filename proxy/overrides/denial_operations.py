@@ -4,27 +4,50 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, Field
 
 from proxy.admin.operation import Argument, Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Line, Next, Page, Shape, Why, filled, one_repository, page_of, pattern_in
+from proxy.admin.shapes import Line, Moment, Next, Page, Shape, Why, filled, one_repository, page_of
 from proxy.oci.duration import minute
-from proxy.oci.faults import NotFound
+from proxy.oci.faults import Fault, NotFound
+from proxy.oci.image_name import host_of, parse_name
 from proxy.oci.reference import Digest, parse_digest
 from proxy.trust.denial import Denial
+from proxy.trust.pattern import check_pattern
 from proxy.trust.roles import Permission
+
+
+def _deniable(text: str) -> str:
+    """Return the text. Raises ValueError if it is neither a digest nor a pattern."""
+    if ":" not in text:
+        return check_pattern(text)
+    try:
+        return parse_digest(text)
+    except Fault:
+        with suppress(Fault):
+            name = parse_name(text, (host_of(text),))
+            raise ValueError(
+                f"names what may change; deny its digest, which `countersign verify {name.repository}:"
+                f"{name.reference}` shows, or the repository {name.repository}"
+            ) from None
+        raise ValueError(_A_TARGET) from None
+
+
+_A_TARGET = "write a digest (sha256: and 64 hex digits), a repository such as team/app, or a pattern such as team/**"
+Target = Annotated[Line, AfterValidator(_deniable)]
 
 
 class NewDenial(Why, frozen=True):
     """The request for a denial."""
 
-    target: Annotated[Line, Argument("DIGEST|REPO")] = Field(
+    target: Annotated[Target, Argument("DIGEST|REPO")] = Field(
         description="a digest (sha256:...), a repository or a pattern"
     )
-    until: Annotated[AwareDatetime | None, Option("WHEN", reads="moment")] = Field(
+    until: Annotated[Moment | None, Option("WHEN", reads="moment")] = Field(
         default=None, description="7d, or 2027-01-31; default: permanent"
     )
 
@@ -125,7 +148,7 @@ def _id_of(rows: Sequence[Row], denied: str) -> str:
 
 _REMOVE = Command(
     "deny remove", lambda row: [f"{row['target']} is no longer denied ({row['id']})"],
-    named=_id_of, named_in="denials", metavar="ID|DIGEST|REPO",
+    named=_id_of, named_in="denials", may_name=_deniable, metavar="ID|DIGEST|REPO",
 )  # fmt: skip
 
 
@@ -145,8 +168,8 @@ def _repository_of(denial: Denial) -> str:
 
 
 def _target(text: str) -> tuple[Digest | str, bool]:
-    """Return the digest or the pattern, and whether it is a digest. Raises Fault."""
-    return (parse_digest(text), True) if ":" in text else (pattern_in(text), False)
+    """Return the digest or the pattern, and whether it is a digest."""
+    return (parse_digest(text), True) if ":" in text else (text, False)
 
 
 def _shown(denial: Denial, now: datetime) -> DenialShown:

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from proxy.admin.operation import Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Line, Next, Page, Shape, Why, filled, one_repository, page_of, page_read, pattern_in
+from proxy.admin.shapes import (
+    DigestText,
+    Next,
+    Page,
+    Repositories,
+    Shape,
+    Why,
+    filled,
+    one_repository,
+    page_of,
+    page_read,
+)  # fmt: skip
 from proxy.oci.duration import minute
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.trust.exception import PolicyException
@@ -22,8 +33,10 @@ if TYPE_CHECKING:
 class NewException(Why, frozen=True):
     """The request for an exception."""
 
-    repository: Annotated[Line, Option("REPO")] = Field(description="the repository; for a policy-admin also a pattern")
-    digest: Annotated[Line | None, Option("DIGEST")] = Field(default=None, description="only this image")
+    repository: Annotated[Repositories, Option("REPO")] = Field(
+        description="the repository; for a policy-admin also a pattern"
+    )
+    digest: Annotated[DigestText | None, Option("DIGEST")] = Field(default=None, description="only this image")
     allow_unsigned_push: Annotated[bool, Option(reads="flag")] = Field(
         default=False, description="also accept pushes that cannot be signed now"
     )
@@ -199,7 +212,7 @@ async def close_exception(call: Call, body: Why) -> ExceptionShown:  # noqa: ARG
     return _shown(await close(call.path_params["id"], call.actor, call.ports), call)
 
 
-_REVIEW = Command("exceptions review", _changed, note="what it allowed, and the consequences")
+_REVIEW = Command("exceptions review", _changed, reason="what it allowed, and the consequences")
 
 
 @operation("POST /exceptions/{id}/review", Permission.REVIEW, _REVIEW, about=_repository_of)
@@ -219,7 +232,7 @@ def _wanted(call: Call) -> ExceptionRequest:
 
     body = call.body
     wide = call.may(Permission.EXCEPT_LONG)
-    where = pattern_in(body.repository) if wide else parse_repository(body.repository)
+    where = body.repository if wide else parse_repository(body.repository)
     digest = None if body.digest is None else parse_digest(body.digest)
     return ExceptionRequest(where, digest, body.seconds, body.allow_unsigned_push)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from proxy.admin.operation import Argument, Option
-from proxy.admin.shapes import NOT_KEPT, Line, Name, Next, Page, PulledBy, Shape, Why
+from proxy.admin.shapes import NOT_KEPT, ImageName, Name, Next, Page, PulledBy, Shape, Why
 from proxy.jobs.operations import JobShown
 from proxy.policies.impact import Effect, PullVerdict
 from proxy.policies.revision import TEXT_BYTES
@@ -31,7 +31,9 @@ _Base = Annotated[int, Option("REVISION", reads="number", first_of="policies/rev
 _Number = Annotated[int, Argument("REVISION", reads="number")]
 _NAME = Field(default="policies.yaml", description="the name of the text in messages, such as its file")
 _TEXT = Field(description="a file with the one setting `policies`, as YAML")
-_BASE = Field(ge=0, description="number of the revision this was made from; refused (409) if another is in force")
+_BASE = Field(
+    ge=0, le=999_999_999, description="number of the revision this was made from; refused (409) if another is in force"
+)
 
 
 class HistoryPage(Page, frozen=True):
@@ -72,7 +74,7 @@ class ImageRequest(Candidate, frozen=True):
     """An image to judge."""
 
     text: Annotated[_Text | None, NOT_KEPT, Option("FILE", spelled="--file", file=_in_file)] = _CANDIDATE
-    ref: Annotated[Line, Argument("REF")] = Field(description="repo[:tag|@digest]")
+    ref: Annotated[ImageName, Argument("REF")] = Field(description="repo[:tag|@digest]")
 
 
 class PlanRequest(Shape, frozen=True):

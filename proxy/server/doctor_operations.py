@@ -27,7 +27,7 @@ _CONFIGURATION = 3
 class DoctorRequest(Shape, frozen=True):
     """The options of the checks."""
 
-    write_to: Annotated[OneRepository | None, Option("REPOSITORY", reads="repository")] = Field(
+    write_to: Annotated[OneRepository | None, Option("REPOSITORY")] = Field(
         default=None, description="also write a tag there twice, and delete it"
     )
 
@@ -78,7 +78,7 @@ def _is_wrong(row: Row) -> bool:
 
 
 _DOCTOR = Command(
-    "doctor", shows=_examined, old_json=True,
+    "doctor", shows=_examined,
     fallback=("proxy.server.doctor.examine:offline", "this command made the checks itself"),
 )  # fmt: skip
 

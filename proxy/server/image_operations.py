@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from proxy.admin.operation import Argument, Call, Command, Given, Printed, Row, operation
-from proxy.admin.shapes import Line, Shape, Why
+from proxy.admin.shapes import DECISION_ID, Explained, ImageName, Shape, Why
+from proxy.oci.faults import Fault, NotFound
 from proxy.trust.roles import Permission
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ REF = "repo[:tag|@digest], with or without the proxy's name in front"
 class VerifyQuery(Shape, frozen=True):
     """An image to judge."""
 
-    ref: Annotated[Line, Argument("REF")] = Field(description=REF)
+    ref: Annotated[ImageName, Argument("REF")] = Field(description=REF)
 
 
 class WhyQuery(Shape, frozen=True):
     """A decision to explain."""
 
-    question: Annotated[Line, Argument("REF|DECISION-ID")] = Field(description="an image, or the id from an error")
+    question: Annotated[Explained, Argument("REF|DECISION-ID")] = Field(description="an image, or the id from an error")
 
 
 class DecisionShown(Shape, frozen=True):
@@ -42,7 +43,7 @@ class DecisionShown(Shape, frozen=True):
 class SignRequest(Why, frozen=True):
     """An image upstream, to be signed."""
 
-    ref: Annotated[Line, Argument("REF")] = Field(description=REF)
+    ref: Annotated[ImageName, Argument("REF")] = Field(description=REF)
 
 
 class SignatureShown(Shape, frozen=True):
@@ -101,7 +102,21 @@ async def _recorded(call: Call) -> Decision | None:
 
 async def _repository_in_question(call: Call) -> str:
     found = await _recorded(call)
-    return found.question.repository if found else _named(call.query.question, call).repository
+    return found.question.repository if found else _image_in_question(call).repository
+
+
+def _image_in_question(call: Call) -> PullManifest:
+    question = call.query.question
+    try:
+        return _named(question, call)
+    except Fault:
+        if DECISION_ID.fullmatch(question) is None:
+            raise
+        raise NotFound(_no_decision(question)) from None
+
+
+def _no_decision(question: str) -> str:
+    return f"no decision has the id {question}, or it is no longer kept; find others with: countersign journal"
 
 
 _WHY = Command("why", shows=_explained, fallback=("proxy.server.offline_record:why", "this is from its record"))
@@ -110,10 +125,16 @@ _WHY = Command("why", shows=_explained, fallback=("proxy.server.offline_record:w
 @operation("GET /why", Permission.VERIFY, _WHY, about=_repository_in_question, query=WhyQuery, unrecorded=True)
 async def why(call: Call) -> DecisionShown:
     """Explain a decision: each check, the verdict and the fix. Exit codes as for verify."""
-    found = await _recorded(call)
-    if found is None:
-        return await _judged(call.query.question, call)
-    return shown(found, call.ports.name, call.ports.url)
+    question, found = call.query.question, await _recorded(call)
+    if found is not None:
+        return shown(found, call.ports.name, call.ports.url)
+    _image_in_question(call)
+    try:
+        return await _judged(question, call)
+    except Fault as unknown:
+        if unknown.code != "MANIFEST_UNKNOWN" or DECISION_ID.fullmatch(question) is None:
+            raise
+        raise NotFound(f"{_no_decision(question)}; an image {question} is not in the registry either") from None
 
 
 def _signed(row: Row) -> list[str]:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from proxy.admin.operation import Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Next, Page, PulledBy, Shape, filled, page_read, pulled_by
+from proxy.admin.shapes import Moment, Next, Page, PulledBy, Shape, filled, page_read, pulled_by
 from proxy.journal.event import Event, EventKind
 from proxy.oci.duration import minute
 from proxy.oci.faults import plain
@@ -37,7 +37,7 @@ class JournalPage(Page, frozen=True):
     digest: Annotated[str, Option("DIGEST")] = Field(
         default="", max_length=200, description="only rows about this digest"
     )
-    since: Annotated[AwareDatetime | None, Option("SPAN", reads="since")] = Field(
+    since: Annotated[Moment | None, Option("SPAN", reads="since")] = Field(
         default=None, description="only rows since then: 2027-01-31T00:00:00Z; the command also takes 7d, 12h"
     )
 
@@ -113,7 +113,7 @@ def row_of(event: Event) -> JournalRow:
 class Since(Shape, frozen=True):
     """The start of a report."""
 
-    since: Annotated[AwareDatetime | None, Option("SPAN", reads="since")] = Field(
+    since: Annotated[Moment | None, Option("SPAN", reads="since")] = Field(
         default=None, description="2027-01-31T00:00:00Z; the command also takes 2w, 12h; default: 7 days ago"
     )
 

@@ -109,9 +109,9 @@ async def test_a_decision_on_a_repository_of_others_is_one_that_never_was(only: 
             told = {key: value for key, value in reply.value.items() if key != "request_id"}
             got.append((reply.status, str(told).replace(decision, "ID")))
         assert got[0] == got[1]
-        assert got[0][0] == 400, "an id that nobody knows is a name, and no valid one"
+        assert got[0][0] == 404, "an id that nobody knows"
         mine = await a.call("GET", f"/admin/v1/why?question={made['team/app']}", token=token)
-        assert mine.status == (200 if only == "team/**" else 400)
+        assert mine.status == (200 if only == "team/**" else 404)
 
 
 async def test_nobody_with_less_than_everything_makes_tokens() -> None:

@@ -20,7 +20,7 @@ from proxy.trust.roles import Role
 from tests.contract.test_tokens_commands import away, create, served, show
 
 ROTATE = {
-    "profile": "release", "reason": "tuesday", "overlap": "", "retire_after": "", "token_": "", "dry_run": False,
+    "profile": "release", "reason": "tuesday", "overlap": None, "retire_after": None, "token_": None, "dry_run": False,
     "yes": True, "output": OutputFormat.TEXT,
 }  # fmt: skip
 
@@ -55,12 +55,12 @@ async def test_two_people_rotate_from_afar(tmp_path: Path, capsys: pytest.Captur
         assert a.active() != before
         await away(lambda: show_pending(other))
         assert "nothing waits for a second person" in capsys.readouterr().out
-        rows: dict[str, object] = {"kind": "approval.given", "since": "2026-01-01", "repository": "", "digest": ""}
+        rows: dict[str, object] = {"kind": "approval.given", "since": "2026-01-01", "repository": None, "digest": None}
         rows |= {"limit": 10, "output": OutputFormat.TEXT}
         await away(lambda: carry_out(journal, other, rows))
         told = capsys.readouterr().out
         assert "max" in told
-        rows |= {"kind": "", "since": "", "limit": 3, "output": OutputFormat.JSON}
+        rows |= {"kind": None, "since": None, "limit": 3, "output": OutputFormat.JSON}
         await away(lambda: carry_out(journal, other, rows))
         assert len(json.loads(capsys.readouterr().out)["items"]) == 3
 

@@ -35,7 +35,7 @@ def given(confirmation: Confirmation) -> dict[str, object]:
 
 
 def add(place: Endpoint, target: str, reason: str, confirmation: Confirmation) -> Exit:
-    return carry_out(add_denial, place, {"target": target, "reason": reason, "until": "", **given(confirmation)})
+    return carry_out(add_denial, place, {"target": target, "reason": reason, "until": None, **given(confirmation)})
 
 
 def remove(place: Endpoint, denied: str, reason: str, confirmation: Confirmation) -> Exit:
@@ -47,7 +47,7 @@ def show(place: Endpoint, form: OutputFormat) -> Exit:
 
 
 def open_one(place: Endpoint, wish: dict[str, Any], confirmation: Confirmation) -> Exit:
-    typed = {**wish, "digest": wish["digest"] or "", "seconds": f"{wish['seconds']}s"}
+    typed = {**wish, "digest": wish["digest"], "seconds": f"{wish['seconds']}s"}
     return carry_out(open_exception, place, {"allow_unsigned_push": False, **typed, **given(confirmation)})
 
 

@@ -24,7 +24,7 @@ from tests.worlds.admin import Admin
 from tests.worlds.images import image
 
 RESIGNED = {
-    "profile": "release", "reason": "since it was copied", "repository": "", "wait": True, "dry_run": False,
+    "profile": "release", "reason": "since it was copied", "repository": None, "wait": True, "dry_run": False,
     "yes": True, "output": OutputFormat.TEXT,
 }  # fmt: skip
 
@@ -47,7 +47,7 @@ async def working(a: Admin) -> AsyncIterator[None]:
 
 
 def show_all(place: Endpoint, filters: dict[str, str], form: OutputFormat) -> Exit:
-    return carry_out(list_jobs, place, {"state": None, "kind": "", "repository": "", **filters, "output": form})
+    return carry_out(list_jobs, place, {"state": None, "kind": None, "repository": None, **filters, "output": form})
 
 
 def show(place: Endpoint, job_id: str, form: OutputFormat) -> Exit:
@@ -73,7 +73,7 @@ async def test_everything_is_signed_again_from_afar(tmp_path: Path, capsys: pyte
         assert "erika (admin-token:" in told
         assert "signed  2" in told
         assert {e.fingerprint for e in a.world.store.ledger.rows} >= {a.active()}
-        await away(lambda: show_all(far, {"state": "done", "kind": ""}, OutputFormat.TEXT))
+        await away(lambda: show_all(far, {"state": "done"}, OutputFormat.TEXT))
         assert "2/2" in capsys.readouterr().out
         await away(lambda: show_all(far, {"state": "failed"}, OutputFormat.TEXT))
         assert "no job matches" in capsys.readouterr().out

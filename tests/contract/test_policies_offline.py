@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from proxy import config
+from proxy.cli.exits import Exit
 from proxy.cli.policy_offline import put_in_store
 from proxy.config import Settings
 from proxy.journal.event import EventKind
 from proxy.journal.port import Search
 from proxy.oci.faults import ConfigError, Fault
+from proxy.policies.revision import PolicyRevision
 from proxy.server.doctor.policies import check_policies
 from proxy.server.store import open_store
 from proxy.store.clock import SystemClock
@@ -28,9 +31,11 @@ def settings(tmp_path: Path) -> Settings:
 
 async def test_a_revision_is_added_and_is_in_the_journal(settings: Settings) -> None:
     first = await put_in_store(settings, TEXT, None, "begin")
+    assert isinstance(first, PolicyRevision)
     assert (first.number, first.how) == (1, "offline")
     await put_in_store(settings, "policies: []", None, "closed")
     third = await put_in_store(settings, None, 1, "back")
+    assert isinstance(third, PolicyRevision)
     assert (third.number, third.text) == (3, TEXT)
     store = await open_store(settings.store.url, SystemClock())
     events = await store.journal.search(Search(kinds=(EventKind.POLICY_CHANGED,)))
@@ -41,13 +46,26 @@ async def test_a_revision_is_added_and_is_in_the_journal(settings: Settings) -> 
     await store.close()
 
 
+async def test_a_text_that_was_the_newest_already_became_a_revision_and_nobody_was_asked(settings: Settings) -> None:
+    first = await put_in_store(settings, TEXT, None, "begin")
+    assert await put_in_store(settings, TEXT, None, "again") == first
+    plans = []
+
+    def left(plan: Sequence[str]) -> Exit:
+        plans.append(list(plan))
+        return Exit.NO
+
+    assert await put_in_store(settings, "policies: []", None, "closed", left) is Exit.NO
+    assert "+policies: []" in plans[0]
+    assert await put_in_store(settings, TEXT, None, "as it is", left) == first, "nothing was put in force"
+    assert len(plans) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "number", "reason", "said"),
     [
         ("policies: [{}]", None, "r", "is missing"),
         (None, 7, "r", "no revision 7"),
-        (TEXT, None, "two\nlines", "--reason"),
-        (TEXT, None, "", "--reason"),
     ],
 )
 async def test_refusals(settings: Settings, text: str | None, number: int | None, reason: str, said: str) -> None:

@@ -16,7 +16,7 @@ from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out
 from proxy.jobs.run import run_next
-from proxy.oci.faults import ConfigError, Fault
+from proxy.oci.faults import ConfigError, Fault, Invalid
 from proxy.oci.limits import Limits
 from proxy.policies import operations
 from proxy.policies.plan import PLAN, plan_in_job
@@ -86,7 +86,7 @@ def lint(place: Endpoint, path: Path | None, form: OutputFormat) -> Exit:
 
 
 def try_on(place: Endpoint, ref: str, path: Path | None, form: OutputFormat) -> Exit:
-    return carry_out(operations.test_policies, place, {"ref": ref, "text": str(path or ""), "output": form})
+    return carry_out(operations.test_policies, place, {"ref": ref, "text": path, "output": form})
 
 
 def plan(place: Endpoint, path: Path, days: int, limit: int, form: OutputFormat) -> Exit:
@@ -211,5 +211,5 @@ async def test_of_a_whole_configuration_only_policies_are_sent_and_none_applied(
         file.write_text(wrong)
         with pytest.raises(ConfigError, match="no setting `policies`"):
             plan(place, file, 7, 1, OutputFormat.TEXT)
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(Invalid, match="there is no such file"):
         lint(place, tmp_path / "none", OutputFormat.TEXT)

@@ -45,7 +45,7 @@ def show(place: Endpoint, form: OutputFormat) -> Exit:
 
 
 def create(
-    place: Endpoint, name: str, roles: list[str], days: int, form: OutputFormat, *, fingerprint: str = "",
+    place: Endpoint, name: str, roles: list[str], days: int, form: OutputFormat, *, fingerprint: str | None = None,
     dry_run: bool = False,
 ) -> Exit:  # fmt: skip
     typed = {"name": name, "roles": roles, "repositories": [], "valid_days": days, "fingerprint": fingerprint}

@@ -75,7 +75,7 @@ def opened(proxy: Served, *more: str) -> str:
 
 
 def ended(proxy: Served, opened: str) -> None:
-    for words in (("close", opened, "--reason", "drill"), ("review", opened, "--note", "a drill")):
+    for words in (("close", opened, "--reason", "drill"), ("review", opened, "--reason", "a drill")):
         done = proxy("exceptions", *words)
         assert done.status == 0, done.output
 
@@ -101,7 +101,7 @@ async def exception_closed(proxy: Served, _: Caller) -> AsyncIterator[None]:
     exception = opened(proxy)
     assert proxy("exceptions", "close", exception, "--reason", "drill").status == 0
     yield
-    assert proxy("exceptions", "review", exception, "--note", "a drill").status == 0
+    assert proxy("exceptions", "review", exception, "--reason", "a drill").status == 0
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.image_name import host_of
 from proxy.oci.manifest import DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, INDEXES, MANIFESTS, parse
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Repository, digest_of, is_digest, require_sha256
@@ -170,7 +171,9 @@ async def relayed_error(reply: UpstreamResponse, *, head: bool = False) -> Respo
 def not_given(what: str, status: int) -> Fault | Unavailable:
     """Return the exception to raise for upstream's answer to our own request about `what`."""
     if status == 404:
-        return Fault("MANIFEST_UNKNOWN", f"{what} is not in the registry")
+        host = host_of(what)
+        hint = f"; if {host} is a registry: names are without it here" if host else ""
+        return Fault("MANIFEST_UNKNOWN", f"{what} is not in the registry{hint}")
     if status in (401, 403):
         return Fault(
             "DENIED",

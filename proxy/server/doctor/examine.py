@@ -48,8 +48,6 @@ async def examine(path: Path, write_to: Repository | None) -> Sequence[DoctorFin
 
 
 def _configuration(settings: Settings) -> DoctorFinding:
-    warned = tuple(
-        DoctorFinding(str(at), "warning", text.removeprefix(f"{settings.path}:"))
-        for at, text in enumerate(settings.warnings, 1)
-    )
+    parts = (text.removeprefix(f"{settings.path.parent}/").partition(": ") for text in settings.warnings)
+    warned = tuple(DoctorFinding(where, "warning", says) for where, _, says in parts)
     return DoctorFinding("configuration", "ok", f"{settings.path}, revision {settings.revision[:12]}", inner=warned)

@@ -178,7 +178,7 @@ def _exception(each: PolicyException, now: datetime | None, path: Path) -> Probl
         ProblemId.EXCEPTION_UNREVIEWED,
         f"not reviewed: {what}",
         "nothing any more; what it allowed must be reviewed",
-        f"countersign exceptions review {each.id} --note TEXT --config {quoted(path)}",
+        f"countersign exceptions review {each.id} --reason TEXT --config {quoted(path)}",
         Severity.WARNING,
         each.closed or each.until,
         where,

@@ -80,9 +80,9 @@ def test_the_code_says_the_verdict(monkeypatch: pytest.MonkeyPatch, outcome: str
     done, asked = typed(monkeypatch, answer, "verify", "prod/app:1")
     assert (done.exit_code, done.stdout) == (code, "the whole story\n")
     assert asked == [("GET", "verify?ref=prod%2Fapp%3A1", None)]
-    done, asked = typed(monkeypatch, answer, "why", "a&b=ö")
+    done, asked = typed(monkeypatch, answer, "why", "team/app@sha256:" + "0" * 64)
     assert done.exit_code == code
-    assert asked == [("GET", "why?question=a%26b%3D%C3%B6", None)]
+    assert asked == [("GET", "why?question=team%2Fapp%40sha256%3A" + "0" * 64, None)]
 
 
 def test_json_is_the_decision_and_pure_ascii(monkeypatch: pytest.MonkeyPatch) -> None:

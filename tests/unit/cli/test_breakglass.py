@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from proxy.cli.agreed import Confirmation
 from proxy.cli.breakglass import end, make
 from proxy.cli.exits import Exit
-from proxy.oci.faults import ConfigError
+from proxy.oci.faults import ConfigError, Invalid
 from proxy.oci.reference import digest_of
 from proxy.overrides.offline_file import file_of, read
 
@@ -16,9 +17,8 @@ from proxy.overrides.offline_file import file_of, read
 def made(
     directory: Path, repository: str = "team/app", digest: str = "", seconds: int = 3600, reason: str = "r", **how: bool
 ) -> Exit:
-    return make(
-        directory / "countersign.yaml", repository, digest, reason, seconds, **{"dry_run": False, "yes": True, **how}
-    )
+    manner = Confirmation(dry_run=how.get("dry_run", False), yes=how.get("yes", True))
+    return make(directory / "countersign.yaml", repository, digest, reason, seconds, manner)
 
 
 def test_it_writes_what_the_server_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,13 +68,13 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     [
         ({"seconds": 7201}, "at most 2h"),
         ({"seconds": 0}, "at most 2h"),
-        ({"repository": "team/**"}, "repository name not valid"),
+        ({"repository": "team/**"}, "write one repository"),
         ({"digest": "sha256:x"}, "digest"),
-        ({"reason": ""}, "say why"),
+        ({"reason": ""}, "that says why"),
     ],
 )
 def test_more_than_one_scope_for_two_hours_is_refused(tmp_path: Path, change: dict[str, object], says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(Invalid, match=says):
         made(tmp_path, **change)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 

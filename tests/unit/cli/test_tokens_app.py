@@ -49,14 +49,14 @@ def test_without_a_server_it_is_the_socket_and_no_token(
     monkeypatch.setenv("COUNTERSIGN_TOKEN", "x")
     (tmp_path / "countersign.yaml").write_text(SIGNING)
     assert run(monkeypatch, "list", "-c", str(tmp_path)) == Exit.FINE
-    assert called[0][0] == Endpoint(socket=tmp_path / "countersign.sock")
+    assert called[0][0] == Endpoint(socket=tmp_path / "countersign.sock", config=tmp_path / "countersign.yaml")
 
 
 def test_a_token_given_as_an_id_goes_nowhere(
     monkeypatch: pytest.MonkeyPatch, called: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     secret = f"csadm_0123456789ab_{'A' * 43}"
-    assert run(monkeypatch, "revoke", secret, "--server", "http://127.0.0.1:5001") == Exit.CONFIG
+    assert run(monkeypatch, "revoke", secret, "--server", "http://127.0.0.1:5001") == Exit.USAGE
     assert called == []
     assert secret not in capsys.readouterr().err
 

@@ -35,7 +35,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     return asked
 
 
-def destroy(confirm: str = "", *, dry_run: bool = False) -> Exit:
+def destroy(confirm: str | None = None, *, dry_run: bool = False) -> Exit:
     given = {"fingerprint": "abababab", "reason": "gone", "confirm": confirm, "dry_run": dry_run}
     return carry_out(destroy_key, PLACE, {**given, "output": OutputFormat.TEXT})
 

@@ -56,7 +56,7 @@ def test_one_that_is_over_stays_until_it_was_reviewed() -> None:
     for each, now in ((over, NOON + timedelta(hours=2)), (closed, NOON)):
         (problem,) = problems(each, now=now)
         assert problem.what.startswith("not reviewed: exception e1")
-        assert problem.next == "countersign exceptions review e1 --note TEXT --config /c.yaml"
+        assert problem.next == "countersign exceptions review e1 --reason TEXT --config /c.yaml"
     assert problems(replace(closed, reviewed=NOON)) == []
 
 
