@@ -11,7 +11,7 @@ from proxy.admin.approval import ApprovalState
 from proxy.admin.operation import Call, Command, Option, Row, operation
 from proxy.admin.shapes import ApprovalShown, Next, Page, Shape, Why, page_read
 from proxy.oci.duration import minute
-from proxy.oci.faults import plain
+from proxy.oci.faults import visible
 from proxy.trust.roles import Permission
 
 
@@ -60,8 +60,8 @@ def _described(row: Row) -> list[str]:
         "note": row["note"],
     }
     lines = [f"request {row['id']}: {row['call']}, {row['state']}"]
-    lines += [f"  {name:<8}{plain(str(value), 500)}" for name, value in about.items() if value]
-    return lines + [f"  - {plain(str(step), 500)}" for step in row["plan"]]
+    lines += [f"  {name:<8}{visible(str(value), 500)}" for name, value in about.items() if value]
+    return lines + [f"  - {visible(str(step), 500)}" for step in row["plan"]]
 
 
 _LIST = Command("approvals list", table=_table, rows="items", empty=_empty)

@@ -19,7 +19,7 @@ from proxy.admin.shapes import ApprovalShown, filled, kept
 from proxy.admin.token import expiry_reason
 from proxy.admin.token_operations import NewToken
 from proxy.journal.event import Event, EventKind
-from proxy.oci.faults import Conflict, Corrupt, Fault, Forbidden, NotFound, Unavailable
+from proxy.oci.faults import Conflict, Corrupt, Fault, Forbidden, NotFound, Unavailable, quoted
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.actor import Actor
 from proxy.trust.allotment import allotment
@@ -41,8 +41,8 @@ async def hold(operation: Operation, call: Call) -> Approval:
     await _must_count(call.actor, call.use(AdminTokens))
     if isinstance(call.body, NewToken) and call.body.fingerprint is None:
         raise Conflict(
-            f"{call.body.name!a} could approve the requests of others (admin.dual_control), so only its holder may see "
-            "that token: have the holder run countersign tokens draft, and request it with the fingerprint it prints"
+            f"{quoted(call.body.name)} could approve the requests of others (admin.dual_control), so only its holder "
+            "may see that token: have the holder run countersign tokens draft, and request it with its fingerprint"
         )
     wanted = Approval(
         id=secrets.token_hex(8),
@@ -73,7 +73,7 @@ async def find(call: Call) -> Approval:
     approval_id = call.path_params["id"]
     found = await call.use(Approvals).find(approval_id)
     if found is None:
-        raise NotFound(f"no request {approval_id!a}; list them with: countersign approvals list")
+        raise NotFound(f"no request {quoted(approval_id)}; list them with: countersign approvals list")
     return found
 
 
@@ -91,7 +91,8 @@ async def ready(call: Call) -> tuple[Approval, Operation, Call]:
     now = await operation.planned(again)
     if not same_steps(wanted.plan, now):
         raise Conflict(
-            f"the plan has changed since {wanted.by.name!a} requested it; now it would {'; '.join(now)}: reject it"
+            f"the plan has changed since {quoted(wanted.by.name)} requested it; now it would {'; '.join(now)}: "
+            "reject it"
         )
     return wanted, operation, again
 
@@ -170,7 +171,9 @@ async def _may_agree(wanted: Approval, operation: Operation, call: Call) -> None
     tokens, asked_by = call.use(AdminTokens), ascii(wanted.by.name)
     await _must_count(call.actor, tokens)
     if one_person(wanted.by, call.actor):
-        raise Forbidden(f"{asked_by} requested this and cannot approve it as {call.actor.name!a}: another person must")
+        raise Forbidden(
+            f"{asked_by} requested this and cannot approve it as {quoted(call.actor.name)}: another person must"
+        )
     if wanted.by.token_id:
         token = await tokens.find(wanted.by.token_id)
         ended = "is gone" if token is None else expiry_reason(token, call.now)
@@ -188,8 +191,8 @@ async def _must_count(by: Actor, tokens: AdminTokens) -> None:
     if by.token_id and (token is None or not token.counts):
         maker = "an unknown maker" if token is None else repr(token.by)
         raise Forbidden(
-            f"{maker} alone made the token of {by.name!a}: under dual control (admin.dual_control) it can neither "
-            "request nor approve; on the host: countersign tokens create NAME --role ROLE"
+            f"{maker} alone made the token of {quoted(by.name)}: under dual control (admin.dual_control) it can "
+            "neither request nor approve; on the host: countersign tokens create NAME --role ROLE"
         )
 
 

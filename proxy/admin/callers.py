@@ -9,7 +9,7 @@ from proxy.admin.rate import FAILED, ROWS, TOKEN, TokenBucket, place
 from proxy.admin.token import AdminToken, expiry_reason, id_of, matches
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
-from proxy.oci.faults import Fault, Forbidden
+from proxy.oci.faults import Fault, Forbidden, quoted
 from proxy.store.clock import Clock
 from proxy.trust.actor import Actor
 from proxy.trust.names import redacted
@@ -80,7 +80,7 @@ class Callers:
         """Raise Fault 401 if the token is no longer valid."""
         if (ended := expiry_reason(token, self._clock.now())) is not None:
             another = "a policy-admin or key-admin makes another: countersign tokens create NAME --role ROLE"
-            say = f"token {token.name!a} {ended}; {another}"
+            say = f"token {quoted(token.name)} {ended}; {another}"
             raise await self._unknown(call, "the token has ended", say, actor)
 
     async def still(self, call: Call, actor: Actor) -> None:

@@ -25,7 +25,7 @@ from proxy.admin.shapes import DryRun, Held, Nothing, Plan, kept
 from proxy.admin.wording import complaints
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
-from proxy.oci.faults import Corrupt, Fault, Forbidden, Invalid, NotFound, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Forbidden, Invalid, NotFound, Unavailable, quoted
 from proxy.oci.strict_json import loads
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Response
@@ -103,7 +103,7 @@ class AdminApi:
             await self._callers.refused(call, f"needs {route.permission}", actor)
             has, needs = ", ".join(actor.roles), ", ".join(holders(route.permission))
             raise Forbidden(
-                f"token {actor.name!a} has only the role {has}; this needs one of: {needs}; "
+                f"token {quoted(actor.name)} has only the role {has}; this needs one of: {needs}; "
                 "a policy-admin or key-admin makes such a token: countersign tokens create NAME --role ROLE"
             )
         query = _query(route.asks or Nothing, call)
@@ -155,7 +155,7 @@ class AdminApi:
         own = ", ".join(actor.scope)
         asks = f"not for {named}" if named else "and this call names none of them"
         hint = "name one of them" if scope is Scope.ONE else "it needs a token for all repositories"
-        raise Forbidden(f"token {actor.name!a} is for {own}, {asks}; {hint}")
+        raise Forbidden(f"token {quoted(actor.name)} is for {own}, {asks}; {hint}")
 
 
 def _answer(status: int, result: BaseModel) -> Response:
@@ -168,7 +168,7 @@ def _route(call: Call, routes: Sequence[Route]) -> tuple[Route, Mapping[str, str
     if not there:
         if why := next((why for route in routes if (why := route.misplaced(call.path)) is not None), None):
             raise NotFound(why)
-        text = f"nothing is at {redacted(call.path)!a}; see GET {ROOT}/openapi.json on the admin listener"
+        text = f"nothing is at {quoted(redacted(call.path))}; see GET {ROOT}/openapi.json on the admin listener"
         raise NotFound(text)
     for route, places in there:
         if route.method == call.method:

@@ -6,7 +6,7 @@ import json
 from http import HTTPStatus
 
 from proxy.admin.operation import ROOT
-from proxy.oci.faults import Fault, Unavailable, plain
+from proxy.oci.faults import Fault, Unavailable, visible
 from proxy.registry.request import Response
 from proxy.web.call import Call
 from proxy.web.replies import Failure, Ready, refuse
@@ -25,7 +25,7 @@ def problem(call: Call, failure: Failure) -> Ready:
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": plain(_words(failure), _LONGEST),
+        "detail": visible(_words(failure), _LONGEST),
         "request_id": call.request_id,
     }
     kept = tuple(pair for pair in usual.answer.headers if pair[0] != "content-type")

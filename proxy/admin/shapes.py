@@ -7,15 +7,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
+from unicodedata import normalize
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
 
 from proxy.admin.approval import ApprovalState
 from proxy.admin.wording import Wanted
-from proxy.oci.faults import Fault, plain
+from proxy.oci.faults import Fault, visible
 from proxy.oci.image_name import host_of, parse_name
 from proxy.oci.reference import parse_digest, parse_repository
-from proxy.trust.names import NAME, holds_token, name_refusal
+from proxy.trust.names import ALLOWED, NAME, holds_token, name_refusal
 from proxy.trust.pattern import check_pattern
 
 T = TypeVar("T")
@@ -61,10 +62,10 @@ def _our_days(at: datetime) -> datetime:
 _KEPT = AfterValidator(_no_token)
 _LINE = Wanted("write one line of at most 500 characters, none of them a control character")
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT, _LINE]
-_NAMED = Wanted("write letters, digits, spaces and ._@+-, with a letter or digit at both ends, such as ci-plan")
 Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=80, pattern=f"^{NAME}$"), AfterValidator(_own), _KEPT, _NAMED
-]
+    str, StringConstraints(min_length=1, max_length=80, pattern=f"^{NAME}$"), AfterValidator(_own), _KEPT,
+    BeforeValidator(lambda name: normalize("NFC", name) if isinstance(name, str) else name), Wanted(f"write {ALLOWED}"),
+]  # fmt: skip
 Moment = Annotated[
     AwareDatetime, AfterValidator(_our_days), Wanted("write a time with its zone, such as 2027-01-31T08:00:00Z")
 ]
@@ -155,7 +156,7 @@ class PulledBy(Shape, frozen=True):
 def pulled_by(row: Mapping[str, Any]) -> str:
     """Return who pulled an image, for people."""
     more = row["callers"] - len(row["pulled_by"])
-    return plain(", ".join((*row["pulled_by"], *([f"{more} more"] if more > 0 else []))) or "nobody", 160)
+    return visible(", ".join((*row["pulled_by"], *([f"{more} more"] if more > 0 else []))) or "nobody", 160)
 
 
 class Nothing(Shape, frozen=True):

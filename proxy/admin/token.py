@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from proxy.oci.faults import quoted
 from proxy.trust.allotment import Allotment
 from proxy.trust.names import ON_THE_HOST, TOKEN, TOKEN_PREFIX, same_name
 from proxy.trust.roles import Role
@@ -76,7 +77,7 @@ def name_taken(new: AdminToken, tokens: Iterable[AdminToken]) -> str | None:
     """Return why the new token cannot have its name, or None: among valid tokens a name is unique."""
     for token in tokens:
         if expiry_reason(token, new.created) is None and same_name(token.name) == same_name(new.name):
-            return f"a valid token {token.name!a} exists already, {token.id}: revoke it, or choose another name"
+            return f"a valid token {quoted(token.name)} exists already, {token.id}: revoke it, or choose another name"
     return None
 
 

@@ -16,7 +16,7 @@ from proxy.admin.shapes import Name, Next, Page, Repositories, Shape, filled, pa
 from proxy.admin.token import SECRET_BYTES, AdminToken, expiry_reason, hashed, id_of, render, token_refusal
 from proxy.admin.wording import Wanted
 from proxy.oci.duration import minute
-from proxy.oci.faults import Conflict, Forbidden, NotFound
+from proxy.oci.faults import Conflict, Forbidden, NotFound, quoted
 from proxy.trust.allotment import Allotment, allotment
 from proxy.trust.roles import Permission, Role, beyond
 
@@ -100,7 +100,7 @@ async def _plan_create(call: Call) -> tuple[str, ...]:
     if why := token_refusal(token, await call.use(AdminTokens).all(), _room(call)):
         raise Conflict(why)
     scope, days = ", ".join(token.repositories) or "all repositories", call.body.valid_days
-    made = f"make a token {token.name!a} with {', '.join(token.roles)} for {scope}, for {days} days"
+    made = f"make a token {quoted(token.name)} with {', '.join(token.roles)} for {scope}, for {days} days"
     if call.body.fingerprint is not None:
         return (made, f"its holder drafted it, {call.body.fingerprint[:29]}...: confirm that with the holder")
     return (made, "show it once, in the response to this call")
@@ -173,7 +173,7 @@ async def revoke_token(call: Call) -> TokenShown:
     token_id, tokens = call.path_params["id"], call.use(AdminTokens)
     token = await tokens.find(token_id)
     if token is None:
-        raise NotFound(f"no token {token_id!a}; list them with: countersign tokens list")
+        raise NotFound(f"no token {quoted(token_id)}; list them with: countersign tokens list")
     if more := beyond(call.actor.roles, token.roles):
         raise Forbidden(f"only a holder of the role {', '.join(more)} may revoke it; ask one of them")
     await tokens.revoke(token_id, call.now)  # repeating it changes nothing: the response has the original time

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from proxy.oci.faults import ConfigError, Fault, Unavailable, shown
+from proxy.oci.faults import ConfigError, Fault, Unavailable, visible
 
 ROOT = "/admin/v1"
 PAGE = 1000
@@ -77,7 +77,7 @@ def _away(place: Endpoint, error: OSError | http.client.HTTPException) -> Unavai
         return Unavailable(f"{place.socket} {who}")
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
         if place.config is not None and not os.path.lexists(place.config):
-            named = shown(str(place.config), 300)
+            named = visible(str(place.config), 300)
             return ConfigError(f"{named}: there is no such file; name one with --config, or in $COUNTERSIGN_CONFIG")
         usual = place.socket.parent / "countersign.yaml"
         config = shlex.quote(str(usual)) if usual.exists() else "FILE"

@@ -11,7 +11,7 @@ from proxy.cli.admin import Endpoint, call
 from proxy.cli.ask import json_out
 from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.printed import coloured
-from proxy.oci.faults import shown
+from proxy.oci.faults import visible
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def confirmed(
     if manner.dry_run and manner.form is OutputFormat.JSON:
         return json_out({"plan": plan, "done": False})
     out = sys.stdout if manner.dry_run else sys.stderr
-    steps = coloured(plan) if diff else [f"  - {shown(step, 500)}" for step in plan]
+    steps = coloured(plan) if diff else [f"  - {visible(step, 500)}" for step in plan]
     out.write("".join(f"{line}\n" for line in steps))
     if manner.dry_run:
         return Exit.FINE

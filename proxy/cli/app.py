@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from copy import copy
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from proxy.cli.exits import Exit
 from proxy.cli.sign import sign
 from proxy.cli.trust_app import trust_app
 from proxy.exports.clients import Client
-from proxy.oci.faults import ConfigError, Fault, Unavailable, plain
+from proxy.oci.faults import ConfigError, Fault, Unavailable, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +86,9 @@ ConfigOption = Annotated[
 
 def run() -> None:
     """Run the command line; a known error becomes one text and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what its encoding lacks is shown as an escape
+            stream.reconfigure(errors="backslashreplace")
     try:
         _with(sys.argv[1:3])()
     except ConfigError as error:
@@ -94,7 +98,7 @@ def run() -> None:
         sys.stderr.write(f"{error.what}\n")
         sys.exit(Exit.NO_SERVER)
     except Fault as error:
-        sys.stderr.write(f"{plain(error.message, 2000)}\n")
+        sys.stderr.write(f"{visible(error.message, 2000)}\n")
         if error.status == 202:
             sys.exit(Exit.WAITING)
         if error.status == 400:

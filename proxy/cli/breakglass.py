@@ -18,7 +18,7 @@ from proxy.cli.agreed import Confirmation, confirmed
 from proxy.cli.exits import Exit
 from proxy.cli.typed import wrong
 from proxy.oci.duration import span_text
-from proxy.oci.faults import ConfigError, Corrupt, Fault, plain
+from proxy.oci.faults import ConfigError, Corrupt, Fault, visible
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.overrides.offline_file import HOW, LONGEST, PATTERN, file_of, read, written
 from proxy.trust.exception import PolicyException
@@ -108,7 +108,7 @@ def _place(config: Path) -> Path:
 def _who() -> str:
     name = pwd.getpwuid(os.getuid()).pw_name
     through = os.environ.get("SUDO_USER", "")
-    return plain(f"{name} on the host" + (f" (sudo from {through})" if through else ""), 200)
+    return visible(f"{name} on the host" + (f" (sudo from {through})" if through else ""), 200)
 
 
 def _write(path: Path, data: bytes) -> None:

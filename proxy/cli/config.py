@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from proxy import config
 from proxy.config.tls_files import problems
-from proxy.config.yaml import Document, render_where
+from proxy.config.yaml import Document, leaves, render_where
 from proxy.oci.faults import ConfigError, Fault
 from proxy.oci.reference import parse_repository
 from proxy.trust.pattern import matches, specificity
@@ -38,7 +37,7 @@ def explained(path: Path, repository: str | None) -> str:
     if repository is not None:
         return _policy(settings, document, repository)
     data = json.loads(settings.redacted_text())
-    rows = list(_leaves(data, ()))
+    rows = list(leaves(data))
     width = min(max(len(render_where(where)) for where, _ in rows), 60)
     lines = [
         f"{render_where(where):<{width}}  {json.dumps(value)}  {_origin(where, document)}" for where, value in rows
@@ -53,17 +52,6 @@ def _read(path: Path) -> bytes:
 
 def _origin(where: tuple[str | int, ...], document: Document) -> str:
     return f"(line {document.values[where].line})" if where in document.values else "(default)"
-
-
-def _leaves(value: Any, where: tuple[str | int, ...]) -> Any:
-    if isinstance(value, dict) and value:
-        for name, inner in value.items():
-            yield from _leaves(inner, (*where, name))
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for at, inner in enumerate(value):
-            yield from _leaves(inner, (*where, at))
-    elif value is not None:
-        yield where, value
 
 
 def _policy(settings: config.Settings, document: Document, repository: str) -> str:
@@ -87,6 +75,6 @@ def _policy(settings: config.Settings, document: Document, repository: str) -> s
     lines = [f"{name}: policies[{number}] in line {line}, by pattern {pattern}{also}"]
     lines += [
         f"  {render_where(where)}: {json.dumps(value)}  {_origin(('policies', number, *where), document)}"
-        for where, value in _leaves(data, ())
+        for where, value in leaves(data)
     ]
     return "\n".join(lines) + "\n"

@@ -58,7 +58,7 @@ def configuration(draft: Draft, token: TokenText) -> str:
     mode = (
         "warn                         # only warns, for the images that are not signed yet; then: enforce"
         if draft.adopt
-        else "enforce                      # enforce | warn | off"
+        else "enforce                      # enforce | warn | 'off'"
     )
     contact = '# contact: "#platform-help"' if draft.contact is None else f"contact: {_text(draft.contact)}"
     environment = "".join(f"\n      {name}: {_text(value)}" for name, value in token.environment.items())

@@ -18,9 +18,10 @@ from proxy.admin.shapes import Page, Why
 from proxy.cli.exits import DocumentFormat, Exit, OutputFormat
 from proxy.cli.options import REASON, Config, Document, DryRun, Output, Server, Token, Yes, find, place_of
 from proxy.cli.typed import checked, choices_of, key_of, marked, number_of, spelled
-from proxy.oci.faults import Unavailable
+from proxy.oci.faults import Invalid, Unavailable
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
     from proxy.cli.admin import Endpoint
@@ -83,8 +84,8 @@ def command_of(without: Operation, operation: Operation, offline: Offline | None
     taken |= _EVERYWHERE
     if operation.command.markdown:
         taken["output"] = (Document, DocumentFormat.TEXT)
-    if operation.command.saved_as:  # the result has one form
-        del taken["output"]
+    if operation.command.saved_as:  # what is saved is JSON, and so is what is printed
+        taken["output"] = (Output, OutputFormat.JSON)
     kind = inspect.Parameter.KEYWORD_ONLY
     parameters = [inspect.Parameter(name, kind, default=of[1], annotation=of[0]) for name, of in taken.items()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads both
@@ -116,7 +117,17 @@ def _own(operation: Operation, *, optional: bool) -> dict[str, _Taken]:
         taken["limit"] = (Annotated[str, rows], str(command.limit))
     taken |= {"wait": (_WAIT, True)} if command.job else {}
     taken |= {"dry_run": (DryRun, False)} if route.plans else {}
-    return taken | ({"yes": (Yes, False)} if route.plans and command.asks and _prompted(operation) is None else {})
+    return taken | ({"yes": (Yes, False)} if changes(operation) else {})
+
+
+def changes(operation: Operation) -> bool:
+    """True for a command that changes something: it takes --yes, also where nothing is asked."""
+    route = operation.route
+    return route.plans or route.method == "DELETE" or (route.method == "POST" and _reasoned(route.body))
+
+
+def _reasoned(body: type[BaseModel] | None) -> bool:
+    return body is None or issubclass(body, Why)
 
 
 def _argument(metavar: str, says: str | None, *, optional: bool) -> _Taken:
@@ -225,6 +236,8 @@ def _answer(operation: Operation, place: Endpoint, path: str, read: dict[str, An
         manner = Confirmation(given["dry_run"], given.get("yes", False), given["output"])
         return agreed(place, path, body, manner, route.method, diff=operation.command.diff)
     name, field, mark = prompted
+    if given.get("yes") and name not in body and not given["dry_run"]:
+        raise Invalid(f"--yes: this cannot be undone; also give {spelled(name, mark)} with {field.description}")
 
     def ask() -> bool:
         body[name] = typed(mark.prompt, f"{spelled(name, mark)} with {field.description}")

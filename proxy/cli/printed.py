@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from proxy.admin.operation import Command, Given, Printed, Row
 from proxy.cli.ask import json_out, lines_out, table
 from proxy.cli.exits import Exit, OutputFormat
-from proxy.oci.faults import plain
+from proxy.oci.faults import visible
 
 _COLOURS = {"+": "32", "-": "31"}
 
@@ -46,7 +46,7 @@ def printed(command: Command, answer: Row, shown: Printed | None, form: OutputFo
         code = Exit.NO if command.waits is not None and command.waits(answer) else Exit.FINE
         shown = Printed(lines, code=code)
     aside = command.aside(answer) if command.aside else shown.aside if form is OutputFormat.TEXT else ()
-    sys.stderr.write("".join(f"{plain(line, 1000)}\n" for line in aside))
+    sys.stderr.write("".join(f"{visible(line, 1000)}\n" for line in aside))
     if form is OutputFormat.JSON or (command.lines is None and command.shows is None):
         json_out(answer if shown.json is None else shown.json)
     else:
@@ -63,7 +63,7 @@ def _laid_out(lines: Sequence[str | tuple[str, ...]]) -> list[str]:
 
 def coloured(lines: Sequence[str]) -> list[str]:
     """Return the lines of a difference without control characters; in green and red if the output is a terminal."""
-    told = [plain(line, 1000) for line in lines]
+    told = [visible(line, 1000) for line in lines]
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return told
     marks = [_COLOURS.get(line.lstrip()[:1], "1") for line in told]

@@ -11,7 +11,7 @@ from proxy.cli.admin import Endpoint, call
 from proxy.cli.ask import json_out, lines_out
 from proxy.cli.exits import Exit, OutputFormat
 from proxy.jobs.operations import described
-from proxy.oci.faults import Fault, plain
+from proxy.oci.faults import Fault, visible
 
 _WAITING = ("queued", "running")
 _LOOK_S = 0.5
@@ -72,5 +72,5 @@ def bar(job: Mapping[str, Any]) -> str:
     done, total = int(job["done"]), job["total"]
     full = _WIDTH if job["state"] == "done" else 0 if not total else min(_WIDTH, _WIDTH * done // int(total))
     counted = f"{done}/{'?' if total is None else total}"
-    note = f" ({plain(str(job['note']), 80)})" if job["note"] else ""
+    note = f" ({visible(str(job['note']), 80)})" if job["note"] else ""
     return f"{job['kind']} [{'#' * full}{'.' * (_WIDTH - full)}] {counted} {job['state']}{note}"

@@ -12,7 +12,7 @@ import typer
 from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
 from proxy.oci.duration import minute
-from proxy.oci.faults import Invalid, plain, visible
+from proxy.oci.faults import Invalid, visible
 
 if TYPE_CHECKING:
     from proxy.cli.admin import Endpoint
@@ -100,7 +100,7 @@ def _several(place: Endpoint, selected: Row, form: OutputFormat, *, wait: bool, 
         json_out({**found, "images": images})
         return known
     out = sys.stdout if dry_run or not images else sys.stderr
-    out.write("".join(f"{plain(line, 1000).rstrip()}\n" for line in _listed(found, images)))
+    out.write("".join(f"{visible(line, 1000).rstrip()}\n" for line in _listed(found, images)))
     if dry_run or not images:
         return known
     if not yes and not asked():

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from proxy.admin.operation import PLACES, Argument, Given, Operation, Option
 from proxy.admin.wording import Complaint, complaints
 from proxy.oci.duration import parse_span, span_text
-from proxy.oci.faults import Invalid, shown
+from proxy.oci.faults import Invalid, visible
 from proxy.trust.names import redacted
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def spelled(name: str, mark: Argument | Option) -> str:
 
 def wrong(label: str, value: object, why: str) -> Invalid:
     """Return the Fault that names this option or argument as it was typed."""
-    return Invalid(f"{label} {shlex.quote(shown(redacted(str(value)), 200))}: {why}")
+    return Invalid(f"{label} {shlex.quote(visible(redacted(str(value)), 200))}: {why}")
 
 
 def checked(operation: Operation, given: Given) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from yaml import ScalarNode
 from yaml.resolver import Resolver
 
 _RESOLVER = Resolver()  # resolves a plain scalar as YAML 1.1 does; read only
+LARGEST = 9_223_372_036_854_775_807
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,18})\.[0-9]{1,18}")
 _ONLY_NEW = re.compile(r"0o[0-7]+|[-+]?[0-9.]+[eE][-+]?[0-9]+")  # numbers in YAML 1.2, text in YAML 1.1
@@ -27,13 +28,17 @@ def plain(text: str) -> str | int | float | bool | date | None:
     if kind == "bool":
         if text in {"true", "false"}:
             return text == "true"
-        raise ValueError(f'found {shown}, which some YAML parsers read as true or false; write true, false or "{text}"')
+        raise ValueError(
+            f'found {shown}, which YAML parsers read as a word, or as true or false; write "{text}", true or false'
+        )
     if kind == "timestamp":
         return _timestamp(text)
     if kind == "int" and _INTEGER.fullmatch(text):
         return int(text)
     if kind == "float" and _FLOAT.fullmatch(text):
         return float(text)
+    if kind == "int" and re.fullmatch(r"-?[1-9][0-9]*", text):
+        raise ValueError(f"found {shown}, a number larger than any setting takes; the largest is {LARGEST}")
     raise ValueError(
         f'found {shown}, which YAML parsers read as different numbers; write a plain decimal number, or "{text}"'
     )

@@ -71,6 +71,18 @@ def render_where(where: Where) -> str:
     return text.removeprefix(".")
 
 
+def leaves(value: Any, where: Where = ()) -> Iterator[tuple[Where, Any]]:
+    """Yield each setting that has a value, with its path."""
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from leaves(inner, (*where, name))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for at, inner in enumerate(value):
+            yield from leaves(inner, (*where, at))
+    elif value is not None:
+        yield where, value
+
+
 def _shown(key: str) -> str:
     return key if re.fullmatch(r"[\w-]{1,60}", key, re.ASCII) else ascii(key[:60])
 

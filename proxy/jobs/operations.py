@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, StringConstraints
 
 from proxy.admin.operation import Call, Command, Option, Row, operation
-from proxy.admin.shapes import Next, OneRepository, Page, Shape, filled, page_read
+from proxy.admin.shapes import Next, OneRepository, Page, Shape, Why, filled, page_read
 from proxy.admin.wording import Wanted
 from proxy.jobs.job import Job, JobState
 from proxy.jobs.port import Jobs
 from proxy.oci.duration import minute
-from proxy.oci.faults import plain
+from proxy.oci.faults import visible
 from proxy.trust.roles import Permission
 
 if TYPE_CHECKING:
@@ -74,25 +74,25 @@ def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
 
 def _row(row: Row) -> tuple[str, ...]:
     done = f"{row['done']}/{'?' if row['total'] is None else row['total']}"
-    since, note = minute(row["created"]), plain(str(row["note"]), 60)
+    since, note = minute(row["created"]), visible(str(row["note"]), 60)
     return (row["id"], row["kind"], row["state"], done, since, row["who"], row["repository"], note)
 
 
 def described(row: Row) -> list[str]:
     """Return the job as lines of text for people."""
     about = {
-        "of": f"{row['who']} ({row['how']}) at {minute(row['created'])}: {plain(str(row['reason']), 500)}",
+        "of": f"{row['who']} ({row['how']}) at {minute(row['created'])}: {visible(str(row['reason']), 500)}",
         "to do": ", ".join(f"{name} {value}" for name, value in row["asked"].items()) or "-",
         "in": row["repository"] or "all repositories",
         "done": f"{row['done']} of {'?' if row['total'] is None else row['total']}",
         "ended": minute(row["ended"]) if row["ended"] else "",
-        "note": plain(str(row["note"]), 500),
+        "note": visible(str(row["note"]), 500),
     }
     lines = [f"job {row['id']}: {row['kind']}, {row['state']}"]
     lines += [f"  {name:<8}{value}" for name, value in about.items() if value]
     for name, value in row["result"].items():
         each_on_its_line = value if isinstance(value, list) else [value]
-        lines += [f"  {name:<8}{plain(str(each), 500)}" for each in each_on_its_line]
+        lines += [f"  {name:<8}{visible(str(each), 500)}" for each in each_on_its_line]
     return lines
 
 
@@ -138,7 +138,7 @@ async def show_job(call: Call) -> JobShown:
 
 
 @operation("POST /jobs/{id}/cancel", Permission.CHANGE_JOBS, Command("jobs cancel", described), about=_repository_of)
-async def cancel_job(call: Call) -> JobShown:
+async def cancel_job(call: Call, body: Why) -> JobShown:  # noqa: ARG001  its reason is in the journal
     """Cancel a job at its next step. Completed steps are not undone."""
     from proxy.jobs.run import cancel
 

@@ -182,6 +182,7 @@ class EvidenceShown(Shape, frozen=True):
 
 _EVIDENCE = Command(
     "keys evidence",
+    lambda row: [f"evidence about key {row['fingerprint']}; save it as evidence.json with --out, then:", *row["check"]],
     saved_as=(
         SavedAs("--out", "write the JSON to this file", lambda row: json.dumps(row, indent=2) + "\n"),
         SavedAs("--html", "write an HTML page to this file", page),

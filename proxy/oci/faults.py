@@ -139,10 +139,22 @@ _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u280
 _UNSEEN |= frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))  # variation selectors
 
 
-def shown(text: str, limit: int) -> str:
-    """Return text of at most `limit` characters for people: letters of any script; what is not visible as `\\u202e`."""
-    seen = "".join(c if c.isprintable() and c not in _UNSEEN else ascii(c)[1:-1] for c in text[: limit + 1])
+def inert(text: str) -> str:
+    """Return the text with letters of any script, and each character that is not seen, or obeyed, as `\\u202e`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() and c not in _UNSEEN else ascii(c)[1:-1] for c in text)
+
+
+def visible(text: str, limit: int) -> str:
+    """Return inert text of at most `limit` characters for people."""
+    seen = inert(text[: limit + 1])
     return seen if len(seen) <= limit else seen[: limit - 3] + "..."
+
+
+def quoted(text: str) -> str:
+    """Return a name as error texts quote it."""
+    return f"'{visible(text, 80)}'"
 
 
 def plain(text: str, limit: int) -> str:

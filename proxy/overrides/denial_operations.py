@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 from proxy.admin.operation import Argument, Call, Command, Option, Row, Scope, operation
 from proxy.admin.shapes import Line, Moment, Next, Page, Shape, Why, filled, one_repository, page_of
 from proxy.oci.duration import minute
-from proxy.oci.faults import Fault, NotFound
+from proxy.oci.faults import Fault, NotFound, quoted
 from proxy.oci.image_name import host_of, parse_name
 from proxy.oci.reference import Digest, parse_digest
 from proxy.trust.denial import Denial
@@ -143,7 +143,7 @@ def _id_of(rows: Sequence[Row], denied: str) -> str:
     if not found and re.fullmatch(r"[a-z0-9]{8,20}", denied):
         return denied
     why = f"is denied {len(found)} times: name one of {', '.join(found)}" if found else "is not denied"
-    raise NotFound(f"{denied[:200]!a} {why}; list the denials with: countersign deny list")
+    raise NotFound(f"{quoted(denied[:200])} {why}; list the denials with: countersign deny list")
 
 
 _REMOVE = Command(

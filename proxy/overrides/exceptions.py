@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from proxy.journal.event import Event, EventKind
-from proxy.oci.faults import Conflict, Forbidden, NotFound, Unavailable
+from proxy.oci.faults import Conflict, Forbidden, NotFound, Unavailable, quoted
 from proxy.oci.reference import Digest
 from proxy.overrides.changes import same_exception, with_exception
 from proxy.registry.ports_in_use import Ports
@@ -104,7 +104,7 @@ async def review(exception_id: str, actor: Actor, ports: Ports) -> PolicyExcepti
             f"countersign exceptions close {exception_id} --reason TEXT"
         )
     if found.reviewed is not None:
-        raise Conflict(f"exception {exception_id} was reviewed already, by {found.reviewed_by!a}")
+        raise Conflict(f"exception {exception_id} was reviewed already, by {quoted(found.reviewed_by)}")
     done = replace(
         found,
         closed=found.closed or found.until,
@@ -136,7 +136,7 @@ def find(exception_id: str, ports: Ports) -> PolicyException:
     """Return the exception with this id. Raises Fault."""
     found = next((e for e in ports.overrides.orders().exceptions if e.id == exception_id), None)
     if found is None:
-        raise NotFound(f"no exception {exception_id!a}; list them with: countersign exceptions list")
+        raise NotFound(f"no exception {quoted(exception_id)}; list them with: countersign exceptions list")
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proxy.admin.operation import Given, Row
-from proxy.oci.faults import plain
+from proxy.oci.faults import visible
 from proxy.policies.lint import none_for
 
 CELL = 200  # characters of one text
@@ -22,7 +22,7 @@ _LOOK_ALIKES = str.maketrans({"`": "'", "|": "/", "\\": "/"})
 
 def code(text: str) -> str:
     """Return the text as inline code, in one line of a table."""
-    return f"`{plain(text, CELL).translate(_LOOK_ALIKES).strip() or '-'}`"
+    return f"`{visible(text, CELL).translate(_LOOK_ALIKES).strip() or '-'}`"
 
 
 def markdown(row: Row, given: Given, table: Sequence[Sequence[str]]) -> str:
@@ -72,7 +72,7 @@ def _difference(lines: Sequence[str]) -> str:
     """Return the difference as a code block, folded; its fence is longer than every run of backquotes in it."""
     if not lines:
         return "Only the text of the policies differs."
-    told = [re.sub(r"^  ([-+])", r"\1", plain(line, 1000)) for line in lines[:LINES]]
+    told = [re.sub(r"^  ([-+])", r"\1", visible(line, 1000)) for line in lines[:LINES]]
     if len(lines) > LINES:
         told.append(f"... and {len(lines) - LINES} more lines")
     fence = "`" * (max([2, *(len(run) for line in told for run in re.findall(r"`+", line))]) + 1)

@@ -9,7 +9,7 @@ from proxy.admin.operation import Call, Command, Given, Printed, Row, operation
 from proxy.admin.shapes import filled, page_read, pulled_by
 from proxy.jobs.operations import described, job_room
 from proxy.oci.duration import minute
-from proxy.oci.faults import Conflict, NotFound, plain
+from proxy.oci.faults import Conflict, NotFound, visible
 from proxy.policies import shapes
 from proxy.policies.revision import TEXT_BYTES, Change, PolicyRevision
 from proxy.trust.roles import Permission
@@ -287,7 +287,7 @@ def _image(image: Row) -> tuple[str, ...]:
     after = image["after"] if image["effect"] != "newly allowed" else image["before"]
     why = ": ".join(part for part in (after["reason"], after["detail"]) if part)
     name = f"{image['repository']}{joint}{image['reference']}"
-    return (image["effect"], str(image["pulls"]), minute(image["last"]), name, pulled_by(image), plain(why, 160))
+    return (image["effect"], str(image["pulls"]), minute(image["last"]), name, pulled_by(image), visible(why, 160))
 
 
 @operation(

@@ -12,7 +12,7 @@ from proxy.admin.operation import Call, Command, Option, Row, Scope, operation
 from proxy.admin.shapes import Moment, Next, Page, PulledBy, Shape, filled, page_read, pulled_by
 from proxy.journal.event import Event, EventKind
 from proxy.oci.duration import minute
-from proxy.oci.faults import plain
+from proxy.oci.faults import visible
 from proxy.trust.roles import Permission
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     about = f"{about} {row['reference'] or row['digest']}".strip()
     more = row["reason"] or row["detail"].get("reason") or row["detail"].get("given") or ""
     told = (row["kind"], row["who"], row["how"], about, more)
-    return (minute(row["at"]), *(plain(str(each), 100) for each in told))
+    return (minute(row["at"]), *(visible(str(each), 100) for each in told))
 
 
 _JOURNAL = Command(
@@ -159,7 +159,7 @@ def _images(row: Row) -> list[str | tuple[str, ...]]:
 def _image(row: Row) -> tuple[str, ...]:
     name = f"{row['repository']}{'@' if ':' in row['reference'] else ':'}{row['reference']}"
     why = row["why"] if row["judged"] else f"NOT JUDGED: {row['why']}"
-    return (str(row["pulls"]), minute(row["last"]), name, pulled_by(row), plain(why, 160))
+    return (str(row["pulls"]), minute(row["last"]), name, pulled_by(row), visible(why, 160))
 
 
 _WOULD_BLOCK = Command(

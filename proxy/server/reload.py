@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from proxy.config import Settings
+from proxy.config.yaml import leaves, render_where
 from proxy.journal.event import Event, EventKind
 from proxy.oci.faults import ConfigError
 from proxy.policies.in_force import Taken
@@ -33,6 +36,13 @@ def only_changeable(before: Settings, after: Settings) -> None:
     changed = [name for name, (old, new) in pairs.items() if old != new]
     if changed:
         raise ConfigError(f"{after.path}: {', '.join(changed)} changed; that needs a {RESTART}")
+
+
+def different(before: Settings, after: Settings) -> tuple[str, ...]:
+    """Return the settings that differ, as the file has them; the contents of files that it names are not compared."""
+    old, new = (dict(leaves(json.loads(each.redacted_text()))) for each in (before, after))
+    changed = (where for where in {**old, **new} if where not in old or where not in new or old[where] != new[where])
+    return tuple(map(render_where, changed))
 
 
 def _lasting(settings: Settings) -> dict[str, tuple[object, ...]]:

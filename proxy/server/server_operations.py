@@ -106,6 +106,8 @@ class Reloaded(Shape, frozen=True):
 
     reloaded: bool
     why: str | None = Field(description="why it was refused; the previous configuration stays in force")
+    revision: str = Field(description="hash of the configuration in force")
+    changed: tuple[str, ...] = Field(description="settings that changed; not the contents of files that they name")
     policies: str = Field(description="the policies in force, and their source")
 
 
@@ -156,18 +158,33 @@ async def status(call: Call) -> Status:
     return Status.model_validate(found, strict=False)
 
 
+_NAMED = 20  # changed settings that the command names
+
+
 def _read_again(row: Row) -> list[str]:
     if row["reloaded"]:
-        return ["the configuration was reloaded and is in force"]
+        changed, more = ", ".join(row["changed"][:_NAMED]), len(row["changed"]) - _NAMED
+        also = f" and {more} more" if more > 0 else ""
+        return [
+            f"configuration reloaded: revision {row['revision'][:12]}; policies {row['policies']}",
+            f"  changed   {changed}{also}" if changed else "  changed   no setting; the files it names were read too",
+        ]
     return [f"refused, the previous one stays in force: {row['why']}"]
 
 
 @operation("POST /reload", Permission.RELOAD, Command("reload", _read_again, waits=lambda row: not row["reloaded"]))
 async def reload(call: Call) -> Reloaded:
     """Reload the configuration, as SIGHUP does. Exit code 1: refused, nothing changed."""
+    from proxy.server.reload import different
+
     live = call.use(Live)
+    before = live.policies.settings
     refused = await live.reload()
-    return Reloaded(reloaded=refused is None, why=refused, policies=live.policies.described)
+    now = live.policies
+    return Reloaded(
+        reloaded=refused is None, why=refused, policies=now.described,
+        revision=now.settings.revision, changed=different(before, now.settings),
+    )  # fmt: skip
 
 
 OPERATIONS = (status, reload)

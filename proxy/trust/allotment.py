@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from proxy.oci.faults import quoted
 from proxy.trust.names import same_name
 from proxy.trust.roles import Permission, Role, permitted
 
@@ -46,9 +47,9 @@ class Allotment:
         names = [same_name(name) for name in holders]
         own = names.count(same_name(self.who))
         if own >= self.alone:
-            return f"{self.who!a} has {own} {what}, and one holder has no more; {remedy}"
+            return f"{quoted(self.who)} has {own} {what}, and one holder has no more; {remedy}"
         if len(names) >= self.together:
-            return f"there are {len(names)} {what}, and the rest is kept for holders above {self.who!a}; {remedy}"
+            return f"there are {len(names)} {what}, and the rest is kept for holders above {quoted(self.who)}; {remedy}"
         return None
 
 

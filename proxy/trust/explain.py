@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from proxy.oci.faults import Told, plain
+from proxy.oci.faults import Told, plain, visible
 from proxy.oci.reference import is_digest, parse_digest, parse_reference, parse_repository
 from proxy.trust.decision import Decision
 from proxy.trust.evidence import CertifiedChain, Proven, Verified
@@ -119,22 +119,22 @@ def text(decision: Decision, name: str, url: str) -> str:
     host = url.partition("://")[2]
     judged = decision.allowed or not {c.name for c in decision.checks} & _REFUSED_UNREAD
     lines = [
-        f"{plain(decision.question.repository, 300)} {plain(decision.question.reference, 200)}",
+        f"{visible(decision.question.repository, 300)} {visible(decision.question.reference, 200)}",
         f"  digest    {'not known' if decision.digest == NOTHING else decision.digest}",
-        f"  criteria  {'; '.join(plain(c.name, 120) for c in decision.checks) or 'none (allows nobody)'}",
+        f"  criteria  {'; '.join(visible(c.name, 120) for c in decision.checks) or 'none (allows nobody)'}",
         *([f"  mode      {decision.mode}"] if judged else []),
         *(f"  requires  [{mark[r.outcome]}] {r.name}, in mode {r.mode}" for r in decision.requirements),
         "",
-        *(f"  [{mark[c.outcome]}] {plain(c.name, 120)}: {plain(c.detail, 300)}" for c in decision.checks),
+        *(f"  [{mark[c.outcome]}] {visible(c.name, 120)}: {visible(c.detail, 300)}" for c in decision.checks),
         *(f"       signature {s.format} by key {s.fingerprint[:12]}{_said(s)}" for s in decision.signatures),
         "",
         f"  verdict   {verdict(decision, name)}",
     ]
     if decision.outcome is not Outcome.PASSED:
-        lines.append(f"  fix       {plain(fix_for(decision.reason, decision.contact, host), 300)}")
+        lines.append(f"  fix       {visible(fix_for(decision.reason, decision.contact, host), 300)}")
         lines.append(f"  learn     {url}/-/help/{decision.reason}")
     if decision.help_url:
-        lines.append(f"  help      {plain(decision.help_url, 200)}")
+        lines.append(f"  help      {visible(decision.help_url, 200)}")
     lines.append(f"  decision  {decision.id} at {decision.at:%Y-%m-%dT%H:%M:%SZ}")
     return "\n".join(lines) + "\n"
 
@@ -148,7 +148,7 @@ def _said(signature: Verified) -> str:
     parts += [f"{name}={value}" for name, value in signature.told_claims.items()]
     if signature.recorded:
         parts.append(f"in our ledger since {signature.recorded:%Y-%m-%dT%H:%M:%SZ}")
-    said = ", ".join(plain(p, 200) for p in parts if p)
+    said = ", ".join(visible(p, 200) for p in parts if p)
     state = "" if signature.state is None else f", which is {signature.state}"
     return f"{state} ({said})" if said else state
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Only characters that readers cannot confuse: names appear in journals and signed claims, beside other names.
-NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._@+-]*[A-Za-z0-9])?"
+from proxy.oci.faults import quoted
+
+# Letters of European Latin, composed: a reader tells their base letters apart as well as those of ASCII, and names with
+# the same base letters are one name (`same_name`). Other scripts have letters that look like these, and dual control
+# rests on names. Left out are those that look like others: dotless i, long s, kra and digraphs.
+_LETTER = r"A-Za-z0-9\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u0130\u0134-\u0137\u0139-\u013e\u0141-\u0148\u014a-\u017e"
+NAME = f"[{_LETTER}]([{_LETTER} ._@+-]*[{_LETTER}])?"
+ALLOWED = "Latin letters, digits, spaces and ._@+-, with a letter or digit at both ends, such as ci-plan"
 ON_THE_HOST = "operator on the host"
 # Names the journal and signed claims use without a token. No other holder may have one of them, in any case.
 _RESERVED = frozenset(
@@ -16,7 +22,7 @@ _RESERVED = frozenset(
 
 def same_name(name: str) -> str:
     """Return a key that is equal for names a reader would take for the same."""
-    return " ".join(name.casefold().split())
+    return " ".join(_base(name).split())
 
 
 def is_reserved(name: str) -> bool:
@@ -26,7 +32,17 @@ def is_reserved(name: str) -> bool:
 
 def _bare(name: str) -> str:
     """Return a name as a reader perceives it: letters and digits, without separators and invisible characters."""
-    return "".join(sign for sign in unicodedata.normalize("NFKC", name).casefold() if sign.isalnum())
+    return "".join(sign for sign in _base(name) if sign.isalnum())
+
+
+_STROKES = str.maketrans({"\u00f8": "o", "\u0142": "l", "\u0111": "d", "\u00f0": "d", "\u0127": "h", "\u0167": "t"})
+_STROKES |= str.maketrans({"\u00e6": "ae", "\u0153": "oe", "\u014b": "n", "\u00fe": "p"})
+
+
+def _base(name: str) -> str:
+    """Return the name in lower case, without marks and strokes."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(sign for sign in plain if not unicodedata.combining(sign)).translate(_STROKES)
 
 
 _BARE = frozenset(map(_bare, _RESERVED))
@@ -35,9 +51,9 @@ _BARE = frozenset(map(_bare, _RESERVED))
 def name_refusal(name: str) -> str | None:
     """Return why no token, and no certificate, may have this name, or None."""
     if re.fullmatch(NAME, name) is None:
-        return "letters, digits, spaces and ._@+- only, and a letter or digit at both ends"
+        return f"write {ALLOWED}"
     if is_reserved(name):
-        return f"{name!a} is a name that Countersign uses itself"
+        return f"{quoted(name)} is a name that Countersign uses itself"
     return None
 
 

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 import structlog
 
+from proxy.oci.faults import inert
 from proxy.trust.names import redacted
 from proxy.web.outermost import Done
 
@@ -22,16 +23,6 @@ TEXT_LENGTH = 2000
 LATER_S = 0.1  # for which the line of a request may wait for others, to be written with them
 TOGETHER = 256  # lines that are written at the latest
 _LEVELS = {"warn": "warning", "exception": "error"}  # structlog methods whose name differs from their level
-
-
-def inert(text: str) -> str:
-    """Return the text with every character that could control a terminal or log reader written as an escape.
-
-    Printable characters of every script stay; controls, ANSI, bidirectional marks and lone surrogates are escaped.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def _cut(text: str) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from proxy.oci.faults import inert
 from proxy.registry.request import Response
-from proxy.web.logs import inert
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -87,9 +87,9 @@ async def test_a_row_or_a_job_of_others_is_not_shown() -> None:
             job = Job(job_id, "resign", "x", "y", "z", NOON, repository=repository)
             await a.world.store.jobs.add(job, Event(NOON, EventKind.JOB_QUEUED))
         got = {
-            (method, job_id): (await a.call(method, f"/admin/v1/jobs/{job_id * 16}{end}", token=token)).status
+            (method, job_id): (await a.call(method, f"/admin/v1/jobs/{job_id * 16}{end}", body, token=token)).status
             for job_id in "abcd"
-            for method, end in (("GET", ""), ("POST", "/cancel"))
+            for method, end, body in (("GET", "", None), ("POST", "/cancel", {"reason": "r"}))
         }
         assert got == {(m, j): 200 if j == "a" else 403 for m in ("GET", "POST") for j in "abcd"}
 

@@ -185,7 +185,9 @@ async def test_jobs_of_one_repository_do_not_fill_the_queue() -> None:
         assert "countersign jobs list" in more[-1].value["detail"]
         assert (await resign(a, "", boss)).status == 202
         assert a.world.store.journal.kinds().count(EventKind.JOB_QUEUED) == 5
-        assert (await a.call("POST", f"/admin/v1/jobs/{first.value['id']}/cancel", token=x)).status == 200
+        assert (
+            await a.call("POST", f"/admin/v1/jobs/{first.value['id']}/cancel", {"reason": "r"}, token=x)
+        ).status == 200
         assert (await resign(a, "team/x/5", x)).status == 202
 
 

@@ -55,7 +55,7 @@ def show(place: Endpoint, job_id: str, form: OutputFormat) -> Exit:
 
 
 def cancel(place: Endpoint, job_id: str, form: OutputFormat) -> Exit:
-    return carry_out(cancel_job, place, {"id": job_id, "output": form})
+    return carry_out(cancel_job, place, {"id": job_id, "reason": "r", "output": form})
 
 
 async def test_everything_is_signed_again_from_afar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,7 +113,10 @@ async def test_one_image_is_signed_at_once_or_is_signed_already(tmp_path: Path) 
         ((), "one of: REF or PATTERN, --from FILE, --unsigned-pulled"),
         (("a:1", "--unsigned-pulled"), "one of: REF or PATTERN"),
         (("a:1", "--since", "3d"), "--since belongs to --unsigned-pulled"),
-        (("--from", "/nowhere/names", "--server", "http://127.0.0.1:9"), "--from /nowhere/names: there is no such file"),
+        (
+            ("--from", "/nowhere/names", "--server", "http://127.0.0.1:9"),
+            "--from /nowhere/names: there is no such file",
+        ),
     ],
 )
 def test_what_to_sign_is_said_once(words: tuple[str, ...], said: str) -> None:

@@ -94,7 +94,7 @@ def test_json_is_the_decision_and_pure_ascii(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_nothing_a_terminal_would_obey_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     done, _ = typed(monkeypatch, {"outcome": "failed", "decision": {}, "text": "a\x1b]0;owned\x07\nb"}, "verify", "a")
-    assert done.stdout == "a?]0;owned?\nb\n"
+    assert done.stdout == "a\\x1b]0;owned\\x07\nb\n"
 
 
 def test_what_was_signed(monkeypatch: pytest.MonkeyPatch) -> None:

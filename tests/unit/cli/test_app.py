@@ -219,3 +219,18 @@ def test_validate_says_so_and_warns(
 def test_schema_is_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, "config", "schema") == Exit.FINE
     assert '"Countersign configuration"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("encoding", "told"), [("utf-8", "ünïcödé"), ("ascii", "\\xfcn\\xefc\\xf6d\\xe9")])
+def test_what_the_encoding_of_a_terminal_lacks_ended_in_a_traceback(tmp_path: Path, encoding: str, told: str) -> None:
+    code = (
+        "import proxy.cli.admin as admin, proxy.cli.app as app\n"
+        "row = {'id': 'abcdefgh', 'target': 'team/app', 'reason': 'ünïcödé\\x1b', 'by': 'x', 'until': None}\n"
+        "row |= {'in_force': True}\n"
+        "admin.call = lambda *_: {'items': [row], 'next': None}\n"
+        "app.run()"
+    )
+    words = [sys.executable, "-X", "utf8=0", "-c", code, "deny", "list", "-c", configured(tmp_path)]
+    done = subprocess.run(words, capture_output=True, env={"PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path.cwd())})
+    assert done.stderr == b""
+    assert f"{told}\\x1b" in done.stdout.decode(encoding)

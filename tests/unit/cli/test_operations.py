@@ -352,7 +352,9 @@ def test_without_a_terminal_its_name_is_an_option(server: Server) -> None:
     assert [path for _, path, _ in server.asked] == ["things/a1a1a1a1/burn?dry_run=true"]
     assert typed("burn", "a1a1a1a1", "--reason", "r", "--confirm", "one") == (0, "burnt\n")
     assert server.asked[1:] == [("POST", "things/a1a1a1a1/burn", {"reason": "r", "confirm": "one"})]
-    assert typed("burn", "a1a1a1a1", "--reason", "r", "--yes")[0] == 2
+    with pytest.raises(Invalid, match="--yes: this cannot be undone; also give --confirm"):
+        typed("burn", "a1a1a1a1", "--reason", "r", "--yes")
+    assert typed("burn", "a1a1a1a1", "--reason", "r", "--yes", "--confirm", "one") == (0, "burnt\n")
 
 
 def test_a_job_is_waited_for_unless_the_user_goes_on(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,7 +367,7 @@ def test_a_result_is_printed_or_saved(server: Server, tmp_path: Path) -> None:
     assert json.loads(typed("picture", "a1a1a1a1")[1])["next"] is None
     assert typed("picture", "a1a1a1a1", "--svg", str(tmp_path / "a.svg")) == (0, "")
     assert (tmp_path / "a.svg").read_text() == "<None>"
-    assert typed("picture", "a1a1a1a1", "-o", "json")[0] == 2
+    assert typed("picture", "a1a1a1a1", "-o", "json") == typed("picture", "a1a1a1a1")
 
 
 def test_below_a_list_stands_what_belongs_to_it(server: Server) -> None:

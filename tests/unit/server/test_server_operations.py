@@ -14,8 +14,10 @@ from proxy.cli.operations import carry_out
 from proxy.journal.event import Event
 from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import Unavailable
+from proxy.server.reload import different
 from proxy.server.server_operations import reload, status
 from proxy.trust.roles import Role
+from tests.unit.config.test_settings import SIGNING, parse
 from tests.unit.conftest import until
 from tests.worlds.admin import admin
 from tests.worlds.images import image
@@ -119,5 +121,29 @@ def test_status_when_all_is_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_a_refused_reload_is_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     answering(monkeypatch, {"reloaded": False, "why": "line 3"})
     assert printed(reload, capsys) == (Exit.NO, "refused, the previous one stays in force: line 3\n")
-    answering(monkeypatch, {"reloaded": True, "why": None})
-    assert printed(reload, capsys) == (Exit.FINE, "the configuration was reloaded and is in force\n")
+
+
+def test_a_reload_did_not_say_which_revision_and_what_changed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: dict[str, Any] = {
+        "reloaded": True,
+        "why": None,
+        "revision": "3def5021" * 8,
+        "policies": "from /c.yaml",
+        "changed": [],
+    }
+    answering(monkeypatch, told)
+    code, out = printed(reload, capsys)
+    assert code is Exit.FINE
+    assert out.splitlines()[0] == "configuration reloaded: revision 3def50213def; policies from /c.yaml"
+    assert "no setting" in out
+    answering(monkeypatch, {**told, "changed": [f"policies[{at}].pull.mode" for at in range(22)]})
+    assert printed(reload, capsys)[1].endswith(", policies[19].pull.mode and 2 more\n")
+
+
+def test_settings_that_differ_are_named_as_the_file_has_them() -> None:
+    before = parse(SIGNING)
+    after = parse(SIGNING + "limits: {index_depth: 2}\n")
+    assert different(before, before) == ()
+    assert different(before, after) == ("limits.index_depth",)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from proxy.oci.faults import inert
 from proxy.trust.names import TOKEN_PREFIX
 from proxy.web import logs
 from proxy.web.app import public_app
-from proxy.web.logs import TOGETHER, AccessLog, Bridge, inert, open_log
+from proxy.web.logs import TOGETHER, AccessLog, Bridge, open_log
 from proxy.web.outermost import Edge
 from tests.worlds.listener import QUICK, Recorder, head_of, in_memory
 
