@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proxy.cli.ask import told
 from proxy.cli.breakglass_app import break_glass
-from proxy.cli.exits import Exit
+from proxy.cli.exits import Exit, OutputFormat
+from proxy.cli.options import Output, chosen
 from proxy.cli.sign import sign
 from proxy.cli.trust_app import trust_app
 from proxy.exports.clients import Client
@@ -243,21 +245,31 @@ for _name in COMMANDS:
 
 
 @app.command("client-config")
-def client_config(client: Annotated[Client, typer.Argument(help="which client")], config: ConfigOption = None) -> None:
+def client_config(
+    client: Annotated[
+        Client,
+        typer.Argument(metavar="CLIENT", parser=chosen("CLIENT", Client), help=", ".join(Client)),
+    ],
+    config: ConfigOption = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
     """Print the configuration of a client for the proxy. The client then pulls nothing around the proxy."""
     from proxy.exports.clients import instructions
 
     settings = _settings(config)
-    sys.stdout.write(instructions(client, settings.server.hosts[0], settings.server.url))
-    sys.stdout.write(f"\n# Close {settings.upstream.url} to clients in the network: only the proxy may reach it.\n")
+    text = (
+        f"{instructions(client, settings.server.hosts[0], settings.server.url)}"
+        f"\n# Close {settings.upstream.url} to clients in the network: only the proxy may reach it.\n"
+    )
+    told(output, {"client": client, "text": text}, text)
 
 
 @config_app.command()
-def validate(config: ConfigOption = None) -> None:
+def validate(config: ConfigOption = None, output: Output = OutputFormat.TEXT) -> None:
     """Check the file and the TLS files it names. Each mistake is reported with its line or file. Exit code 0 or 3."""
     from proxy.cli.config import validated
 
-    sys.stdout.write(validated(_file(config)))
+    told(output, *validated(_file(config)))
 
 
 @config_app.command()
@@ -266,11 +278,12 @@ def explain(
         str | None, typer.Argument(metavar="REPOSITORY", help="the repository whose policy to print")
     ] = None,
     config: ConfigOption = None,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Print every setting in force and its source. With REPOSITORY, print the policy of that repository."""
     from proxy.cli.config import explained
 
-    sys.stdout.write(explained(_file(config), repository))
+    told(output, *explained(_file(config), repository))
 
 
 @config_app.command()

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
-from proxy.cli.exits import Exit
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.oci.faults import visible
 
 _LINE = 1000
@@ -15,6 +15,14 @@ _LINE = 1000
 
 def json_out(answer: object) -> Exit:
     sys.stdout.write(json.dumps(answer, indent=2) + "\n")  # ASCII only: inert on a terminal, whole for programs
+    return Exit.FINE
+
+
+def told(form: OutputFormat, answer: object, text: str) -> Exit:
+    """Print the answer as JSON, or its text as it is."""
+    if form is OutputFormat.JSON:
+        return json_out(answer)
+    sys.stdout.write(text)
     return Exit.FINE
 
 

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from proxy.cli.exits import Exit
 
 
-def draft() -> None:
+def draft(output: Output = OutputFormat.TEXT) -> None:
     """Draft a token that only its holder sees."""
     from proxy.admin.token import SECRET_BYTES, fingerprint_of, render
-    from proxy.cli.ask import lines_out
+    from proxy.cli.ask import told
 
     text = render(secrets.token_hex(6), secrets.token_bytes(SECRET_BYTES))
     sys.stderr.write(
         "a new token, shown only now: keep it secret; it becomes valid once an admin registers its fingerprint with\n"
         f"countersign tokens create NAME --role ROLE --fingerprint {fingerprint_of(text)}\n"
     )
-    raise typer.Exit(lines_out([text]))
+    raise typer.Exit(told(output, {"token": text, "fingerprint": fingerprint_of(text)}, f"{text}\n"))
 
 
 def watch(

@@ -6,7 +6,6 @@ import os
 import pwd
 import secrets
 import shlex
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from proxy.cli.agreed import Confirmation, confirmed
-from proxy.cli.exits import Exit
+from proxy.cli.ask import told
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.typed import wrong
 from proxy.oci.duration import span_text
 from proxy.oci.faults import ConfigError, Corrupt, Fault, visible
@@ -51,9 +51,9 @@ def make(config: Path, repository: str, digest: str, reason: str, seconds: int, 
     if (left := confirmed(plan, manner)) is not None:
         return left
     _write(path, written(made))
-    sys.stdout.write(f"exception {made.id} for {made.scope} is open until {made.until:%Y-%m-%d %H:%M}Z\n")
-    sys.stdout.write(f"end it earlier: {_end(config)}\n")
-    return Exit.FINE
+    answer = {"id": made.id, "repository": where, "digest": what, "until": made.until.isoformat()}
+    text = f"exception {made.id} for {made.scope} is open until {made.until:%Y-%m-%d %H:%M}Z\n"
+    return told(manner.form, answer, f"{text}end it earlier: {_end(config)}\n")
 
 
 def _parsed(parse: Callable[[str], T], option: str, text: str, wanted: str) -> T:
@@ -63,20 +63,16 @@ def _parsed(parse: Callable[[str], T], option: str, text: str, wanted: str) -> T
         raise wrong(option, text, wanted) from None
 
 
-def end(config: Path) -> Exit:
+def end(config: Path, form: OutputFormat = OutputFormat.TEXT) -> Exit:
     """End it now. The file stays until the server has recorded it; the server then deletes the file."""
     directory, now, at = _place(config), datetime.now(UTC), shlex.quote(str(config))
     there = _open(directory, now)
     for each in there:
         _write(directory / file_of(each.id), written(replace(each, until=max(now, each.opened))))
-    if not there:
-        sys.stdout.write("no exception is open on this host\n")
-        return Exit.NO
-    sys.stdout.write(
-        "it ends within a second; a stopped server records that when it starts.\n"
-        + "".join(f"review it then: countersign exceptions review {e.id} --reason TEXT --config {at}\n" for e in there)
-    )
-    return Exit.FINE
+    text = "".join(f"review it then: countersign exceptions review {e.id} --reason TEXT --config {at}\n" for e in there)
+    ends = "it ends within a second; a stopped server records that when it starts.\n"
+    told(form, {"ended": [e.id for e in there]}, ends + text if there else "no exception is open on this host\n")
+    return Exit.FINE if there else Exit.NO
 
 
 def _end(config: Path) -> str:

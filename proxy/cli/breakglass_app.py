@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.options import Config, DryRun, Yes
+from proxy.cli.exits import OutputFormat
+from proxy.cli.options import Config, DryRun, Output, Yes
 
 
 def break_glass(
@@ -21,6 +22,7 @@ def break_glass(
     dry_run: DryRun = False,
     yes: Yes = False,
     config: Config = None,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Allow pulls of a blocked image while no server answers. For two hours at most, by root on this host."""
     import os
@@ -33,12 +35,12 @@ def break_glass(
 
     file = find(config, os.environ)
     if end:
-        raise typer.Exit(breakglass.end(file))
+        raise typer.Exit(breakglass.end(file, output))
     if not offline or not repository:
         raise Invalid(
             "give --offline and --repository; while the server answers use: "
             "countersign exceptions open --repository REPO --reason TEXT --for 2h"
         )
-    manner = Confirmation(dry_run, yes)
+    manner = Confirmation(dry_run, yes, output)
     seconds = int(span_of("--for", lasting).total_seconds())
     raise typer.Exit(breakglass.make(file, repository, digest, reason, seconds, manner))

@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from proxy import config
+from proxy.cli.typed import wrong
 from proxy.config.tls_files import problems
-from proxy.config.yaml import Document, leaves, render_where
+from proxy.config.yaml import Document, Where, leaves, render_where
 from proxy.oci.faults import ConfigError, Fault
 from proxy.oci.reference import parse_repository
 from proxy.trust.pattern import matches, specificity
 
+Row = Mapping[str, Any]
 
-def validated(path: Path) -> str:
-    """Return a confirmation that the file and its TLS files can be used, with warnings. Raises ConfigError.
+
+def validated(path: Path) -> tuple[Row, str]:
+    """Return that the file and its TLS files can be used, with warnings: as data and as text. Raises ConfigError.
 
     An expired certificate is refused here, although `serve` would still use it: clients would reject it.
     """
     settings = config.load(path)
-    if wrong := list(problems(settings, datetime.now(UTC))):
-        raise ConfigError("\n".join(f"{settings.path}: {each}" for each in wrong))
+    if bad := list(problems(settings, datetime.now(UTC))):
+        raise ConfigError("\n".join(f"{settings.path}: {each}" for each in bad))
     lines = [f"{warning}  (warning)" for warning in settings.warnings]
     count = len(settings.policies.policies)
     policies = "1 policy" if count == 1 else f"{count} policies"
     lines.append(f"{settings.path} is valid: {policies}, revision {settings.revision[:12]}")
     if settings.policies_from == "api":
         lines.append("policies_from: api; the newest revision is in force (countersign policy show), not these")
-    return "\n".join(lines) + "\n"
+    answer = {
+        "path": str(settings.path), "revision": settings.revision, "policies": count,
+        "policies_from": settings.policies_from, "warnings": list(settings.warnings),
+    }  # fmt: skip
+    return answer, "\n".join(lines) + "\n"
 
 
-def explained(path: Path, repository: str | None) -> str:
-    """Return every setting in force with its origin, or the policy for one repository. Raises ConfigError."""
+def explained(path: Path, repository: str | None) -> tuple[Row, str]:
+    """Return every setting in force with its origin, or the policy of one repository: as data and as text.
+
+    Raises Invalid for what is no repository, ConfigError.
+    """
     settings, document = config.parse_with_places(_read(path), path)
     if repository is not None:
         return _policy(settings, document, repository)
@@ -42,7 +54,13 @@ def explained(path: Path, repository: str | None) -> str:
     lines = [
         f"{render_where(where):<{width}}  {json.dumps(value)}  {_origin(where, document)}" for where, value in rows
     ]
-    return "\n".join(lines) + "\n"
+    return {"settings": _rows(rows, (), document)}, "\n".join(lines) + "\n"
+
+
+def _rows(rows: Iterable[tuple[Where, Any]], above: Where, document: Document) -> list[Row]:
+    """Return the settings as data; `line` is null for a default."""
+    lines = ((where, value, document.values.get((*above, *where))) for where, value in rows)
+    return [{"setting": render_where(w), "value": v, "line": at.line if at else None} for w, v, at in lines]
 
 
 def _read(path: Path) -> bytes:
@@ -54,16 +72,17 @@ def _origin(where: tuple[str | int, ...], document: Document) -> str:
     return f"(line {document.values[where].line})" if where in document.values else "(default)"
 
 
-def _policy(settings: config.Settings, document: Document, repository: str) -> str:
+def _policy(settings: config.Settings, document: Document, repository: str) -> tuple[Row, str]:
     try:
         name = parse_repository(repository)
-    except Fault as fault:
-        raise ConfigError(fault.message) from None
+    except Fault:
+        raise wrong("REPOSITORY", repository, "write the name of one repository, such as team/app") from None
     if settings.policies_from == "api":
         raise ConfigError(f"{settings.path}: policies_from: api; the policy of {name} is in: countersign policy show")
     chosen = settings.policies.for_(name)
     if chosen is None:
-        return f"no policy matches {name}: it is closed, pulls and pushes are denied (no_policy)\n"
+        text = f"no policy matches {name}: it is closed, pulls and pushes are denied (no_policy)\n"
+        return {"repository": name, "policy": None, "line": None, "pattern": None, "settings": []}, text
     number = settings.policies.policies.index(chosen)
     pattern = max((p for p in chosen.repositories if matches(p, name)), key=specificity)
     others = sum(
@@ -77,4 +96,6 @@ def _policy(settings: config.Settings, document: Document, repository: str) -> s
         f"  {render_where(where)}: {json.dumps(value)}  {_origin(('policies', number, *where), document)}"
         for where, value in leaves(data)
     ]
-    return "\n".join(lines) + "\n"
+    rows = _rows(leaves(data), ("policies", number), document)
+    answer = {"repository": name, "policy": number, "line": line, "pattern": pattern, "settings": rows}
+    return answer, "\n".join(lines) + "\n"

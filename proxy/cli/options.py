@@ -33,23 +33,27 @@ Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", h
 T = TypeVar("T", bound=StrEnum)
 
 
-def _form(kinds: type[T]) -> Callable[[str], T]:
-    def form(typed: str) -> T:
+def chosen(label: str, kinds: type[T]) -> Callable[[str], T]:
+    """Return the reader of an option or argument that is one of these; it says in our words what is wrong."""
+
+    def read(typed: str) -> T:
         from proxy.cli.typed import choice_of
 
-        return kinds(choice_of("--output", typed, [*kinds]))
+        return kinds(choice_of(label, typed, [*kinds]))
 
-    return form
+    return read
 
 
 Output = Annotated[
     OutputFormat,
-    typer.Option("--output", "-o", metavar="[text|json]", parser=_form(OutputFormat), help="output format"),
+    typer.Option(
+        "--output", "-o", metavar="[text|json]", parser=chosen("--output", OutputFormat), help="output format"
+    ),
 ]
 Document = Annotated[
     DocumentFormat,
     typer.Option(
-        "--output", "-o", metavar="[text|json|markdown]", parser=_form(DocumentFormat),
+        "--output", "-o", metavar="[text|json|markdown]", parser=chosen("--output", DocumentFormat),
         help="output format; markdown is for merge requests",
     ),
 ]  # fmt: skip

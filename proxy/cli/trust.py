@@ -7,11 +7,12 @@ import http.client
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from proxy.cli.admin import ANSWER_BYTES, TIMEOUT_S
 from proxy.exports.index import TYPE
-from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.oci.faults import ConfigError, Fault, Invalid, Unavailable, quoted
 
 _FINE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
@@ -27,22 +28,27 @@ class ExportOptions:
     key: Path | None = None
 
 
-def export(wish: ExportOptions) -> str:
-    """Return the text to print: one file, or all addresses, or the files written. Raises Unavailable, Fault."""
+def export(wish: ExportOptions) -> tuple[dict[str, Any], str]:
+    """Return one file, or all addresses, or how many files were written: as data and as text.
+
+    Raises Invalid, ConfigError, Unavailable, Fault.
+    """
     if wish.image is not None and wish.file is None:
-        raise ConfigError("--image needs the FILE to make for it, such as release/commands.txt")
+        raise Invalid("--image needs the FILE to make for it, such as release/commands.txt")
     if wish.image is not None and wish.key is not None:
-        raise ConfigError(
-            "--key checks what the signed index lists, and a file for one image is not in it; leave one out"
-        )
+        raise Invalid("--key checks what the signed index lists, and a file for one image is not in it; leave one out")
     if wish.image is not None:
-        return _get(wish.server, f"{_path(wish.file or '')}?image={quote(wish.image, safe='')}").decode()
+        return _one(wish, _get(wish.server, f"{_path(wish.file or '')}?image={quote(wish.image, safe='')}"))
     index, signatures = _announced(wish)
     if wish.file is not None:
-        return _checked(wish.server, index, wish.file).decode()
+        return _one(wish, _checked(wish.server, index, wish.file))
     if wish.to is not None:
         return _write(wish, index, signatures)
-    return "".join(f"{path}\n" for path in index)
+    return {"files": list(index)}, "".join(f"{path}\n" for path in index)
+
+
+def _one(wish: ExportOptions, data: bytes) -> tuple[dict[str, Any], str]:
+    return {"file": wish.file, "text": data.decode()}, data.decode()
 
 
 def _announced(wish: ExportOptions) -> tuple[dict[str, str], dict[str, bytes]]:
@@ -86,7 +92,7 @@ def _vouched(wish: ExportOptions, raw: bytes) -> tuple[str, bytes]:
     return fingerprint(spki), signature
 
 
-def _write(wish: ExportOptions, index: dict[str, str], kept: dict[str, bytes]) -> str:
+def _write(wish: ExportOptions, index: dict[str, str], kept: dict[str, bytes]) -> tuple[dict[str, Any], str]:
     """Write all files after fetching all of them: the folder never holds half of a revision."""
     files = {**{path: _checked(wish.server, index, path) for path in index}, **kept}
     folder = wish.to or Path()
@@ -95,13 +101,14 @@ def _write(wish: ExportOptions, index: dict[str, str], kept: dict[str, bytes]) -
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
     vouched = f"signed by {wish.key}" if wish.key else "not checked against a key: give --key FILE"
-    return f"{len(files)} files in {folder}, {vouched}\n"
+    answer = {"folder": str(folder), "files": list(files), "signed_by": None if wish.key is None else str(wish.key)}
+    return answer, f"{len(files)} files in {folder}, {vouched}\n"
 
 
 def _checked(server: str, index: dict[str, str], path: str) -> bytes:
     expected = index.get(path)
     if expected is None:
-        raise Fault("NAME_UNKNOWN", f"{server} publishes no {path!a}; omit FILE to list all", status=404)
+        raise Fault("NAME_UNKNOWN", f"{server} publishes no {quoted(path)}; omit FILE to list all", status=404)
     data = _get(server, _path(path))
     if hashlib.sha256(data).hexdigest() != expected:
         what = f"{server}/-/trust/{path} does not match the index; the keys may be changing: try again"
@@ -113,7 +120,7 @@ def _path(path: str) -> str:
     """Return the path if it is a valid export path: it becomes a file name here."""
     parts = path.split("/")
     if not all(part.strip(".") and _FINE.issuperset(part) for part in parts):
-        raise Fault("NAME_UNKNOWN", f"{path[:80]!a} is not a file of an export", status=404)
+        raise Fault("NAME_UNKNOWN", f"{quoted(path)} is not a file of an export", status=404)
     return path
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from proxy.cli.ask import told
+from proxy.cli.exits import OutputFormat
+from proxy.cli.options import Config, Output
 
 trust_app = typer.Typer(help="Keys and policies for other verifiers.", no_args_is_help=True)
 
@@ -23,7 +26,8 @@ def export(
     server: Annotated[
         str | None, typer.Option(metavar="URL", help="the proxy's public URL; default: from the configuration")
     ] = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="countersign.yaml")] = None,
+    config: Config = None,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Print or save the published keys and verifier policies. They come from /-/trust/; no token is needed."""
     from proxy.cli.trust import ExportOptions
@@ -34,4 +38,4 @@ def export(
         from proxy.config import load
 
         server = load(find(config, os.environ)).server.url
-    sys.stdout.write(made(ExportOptions(server, file, to, image, key)))
+    told(output, *made(ExportOptions(server, file, to, image, key)))

@@ -22,6 +22,7 @@ from proxy.admin.shapes import (
     page_read,
 )  # fmt: skip
 from proxy.oci.duration import minute
+from proxy.oci.faults import Forbidden
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.trust.exception import PolicyException
 from proxy.trust.roles import Permission
@@ -232,6 +233,8 @@ def _wanted(call: Call) -> ExceptionRequest:
 
     body = call.body
     wide = call.may(Permission.EXCEPT_LONG)
+    if not wide and "*" in body.repository:
+        raise Forbidden("only a policy-admin may open an exception for a pattern; name one repository")
     where = body.repository if wide else parse_repository(body.repository)
     digest = None if body.digest is None else parse_digest(body.digest)
     return ExceptionRequest(where, digest, body.seconds, body.allow_unsigned_push)

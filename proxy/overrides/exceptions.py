@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from proxy.journal.event import Event, EventKind
+from proxy.oci.duration import span_text
 from proxy.oci.faults import Conflict, Forbidden, NotFound, Unavailable, quoted
 from proxy.oci.reference import Digest
 from proxy.overrides.changes import same_exception, with_exception
@@ -46,8 +47,9 @@ def may_open(wish: ExceptionRequest, longest_s: float, actor: Actor, ports: Port
     The actor's open exception for the same scope is extended, if its whole duration stays within `longest_s`.
     """
     if wish.seconds > longest_s:
+        wished, longest = (span_text(timedelta(seconds=each)) for each in (wish.seconds, longest_s))
         raise Forbidden(
-            f"{wish.seconds} seconds are more than the {longest_s:g} that you may open an exception for; "
+            f"{wished} is longer than the {longest} that you may open an exception for; "
             "open it for less, or ask a policy-admin"
         )
     now = ports.clock.now()

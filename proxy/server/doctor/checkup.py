@@ -60,7 +60,7 @@ async def check_tokens(settings: Settings) -> DoctorFinding:
         DoctorFinding(f"certificates of {each.profile}", "wrong" if each.alone else "warning", each.says, each.fix)
         for each in waiting(settings.policies.policies, ours)
     ]
-    return DoctorFinding("tokens", "ok", f"{len(found)} configured", inner=tuple(found))
+    return DoctorFinding("tokens", "ok", f"{len(settings.tokens)} configured", inner=tuple(found))
 
 
 async def _recorded(settings: Settings) -> tuple[BookKey, ...]:
@@ -79,7 +79,8 @@ async def _token(name: str, settings: Settings, ours: tuple[BookKey, ...]) -> Do
     try:
         seen = await look(name, tokens_plan(settings))
     except ConfigError as error:
-        return DoctorFinding(f"token {name}", "wrong", str(error), f"correct tokens.{name} in {settings.path}")
+        fix = f"check that its device answers, and its module and PIN under tokens.{name} in {settings.path}"
+        return DoctorFinding(f"token {name}", "wrong", str(error), fix)
     i = seen.info
     detail = f"{i.label!r}, serial {i.serial}, {i.manufacturer} {i.model} {i.firmware}"
     return DoctorFinding(f"token {name}", "ok", detail, inner=tuple(_keys(name, seen, settings, ours)))

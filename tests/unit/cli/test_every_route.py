@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -82,6 +83,31 @@ def command(words: str) -> Any:
 
 def test_no_route_is_without_a_command() -> None:
     assert sorted(COMMANDS) == sorted(route.name for route in ROUTES)
+
+
+# Commands without -o json, each with why.
+TEXT_ALONE = {
+    "init": "it talks a person through the first steps",
+    "serve": "it prints its log, which is JSON where nobody reads it on a terminal",
+    "config schema": "it is JSON",
+}
+
+
+def commands(above: Any, words: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command with its words."""
+    for name, each in above.commands.items():
+        own = f"{words} {name}".strip()
+        yield from commands(each, own) if hasattr(each, "commands") else [(own, each)]
+
+
+@pytest.mark.parametrize(("words", "each"), [*commands(typer.main.get_command(whole()))], ids=lambda v: str(v)[:40])
+def test_an_answer_was_text_alone(words: str, each: Any) -> None:
+    options = {option for parameter in each.params for option in parameter.opts}
+    assert ({"-o", "--output"} <= options) is (words not in TEXT_ALONE)
+    if "--dry-run" in options:
+        assert "--yes" in options
+    if "--yes" in options:
+        assert words in (*COMMANDS.values(), "breakglass")
 
 
 # What changes nothing although it is a POST: it takes a text, or makes something for the caller alone.

@@ -12,7 +12,7 @@ from proxy.cli import trust
 from proxy.cli.trust import ExportOptions, export
 from proxy.exports.index import TYPE
 from proxy.formats.certificate import pem
-from proxy.oci.faults import ConfigError, Fault
+from proxy.oci.faults import Fault, Invalid
 from proxy.trust.keys import fingerprint
 from tests.worlds.softkey import SoftKey, soft_key
 
@@ -44,7 +44,7 @@ def public(folder: Path, key: SoftKey) -> Path:
 def test_everything_is_kept_with_the_signature_that_vouches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     key = soft_key()
     served(monkeypatch, key)
-    said = export(ExportOptions(SERVER, to=tmp_path / "out", key=public(tmp_path, key)))
+    _, said = export(ExportOptions(SERVER, to=tmp_path / "out", key=public(tmp_path, key)))
     assert "signed by" in said
     assert (tmp_path / "out" / "release" / "keys.pem").read_bytes() == BODY
     assert len(list((tmp_path / "out").rglob("*"))) == 4
@@ -52,9 +52,9 @@ def test_everything_is_kept_with_the_signature_that_vouches(monkeypatch: pytest.
 
 def test_without_a_key_it_says_that_nobody_vouches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     served(monkeypatch, soft_key())
-    assert "not checked against a key" in export(ExportOptions(SERVER, to=tmp_path))
-    assert export(ExportOptions(SERVER)) == "release/keys.pem\n"
-    assert export(ExportOptions(SERVER, "release/keys.pem")) == BODY.decode()
+    assert "not checked against a key" in export(ExportOptions(SERVER, to=tmp_path))[1]
+    assert export(ExportOptions(SERVER)) == ({"files": ["release/keys.pem"]}, "release/keys.pem\n")
+    assert export(ExportOptions(SERVER, "release/keys.pem"))[1] == BODY.decode()
 
 
 def test_an_index_of_another_key_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_no_path_leads_out_of_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_what_cannot_be_checked_together_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="needs the FILE"):
+    with pytest.raises(Invalid, match="needs the FILE"):
         export(ExportOptions(SERVER, image="app:1"))
-    with pytest.raises(ConfigError, match="not in it"):
+    with pytest.raises(Invalid, match="not in it"):
         export(ExportOptions(SERVER, "release/commands.txt", image="app:1", key=tmp_path))

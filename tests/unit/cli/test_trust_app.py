@@ -13,9 +13,9 @@ from proxy.cli.trust import ExportOptions
 def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[ExportOptions] = []
 
-    def export(wish: ExportOptions) -> str:
+    def export(wish: ExportOptions) -> tuple[dict[str, str], str]:
         seen.append(wish)
-        return "done\n"
+        return {"what": "done"}, "done\n"
 
     monkeypatch.setattr(trust, "export", export)
     typed = ["trust", "export", "release/commands.txt", "--image", "a:1", "--server", "https://r.example"]

@@ -85,7 +85,7 @@ policies: []
 
 def test_validate_refuses_what_a_listener_could_not_serve_with(tmp_path: Path) -> None:
     file = configured(tmp_path)
-    assert "is valid" in validated(file)
+    assert "is valid" in validated(file)[1]
     (tmp_path / "key.pem").write_text("garbage")
     with pytest.raises(ConfigError, match=r"countersign.yaml: server.tls: .*key.pem: no PEM private key in it"):
         validated(file)

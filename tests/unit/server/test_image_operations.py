@@ -34,7 +34,11 @@ async def test_an_image_is_verified_by_any_of_our_names_and_as_nobody_in_particu
             shown = (await verified(a, name)).value
             assert (shown["outcome"], shown["allowed"]) == ("passed", True)
             assert shown["decision"]["digest"] == image().digest
-        assert (await verified(a, "elsewhere.example/team/app:v1")).status == 404
+        elsewhere = await verified(a, "elsewhere.example/team/app:v1")
+        assert elsewhere.status == 404
+        assert "if elsewhere.example is a registry: names are without it here" in elsewhere.value["detail"]
+        elsewhere = await verified(a, "elsewhere.example:5000/team/app:v1")
+        assert "names are without a host here, or with proxy.example/ in front" in elsewhere.value["detail"]
 
 
 async def test_why_knows_a_decision_by_its_id_and_anything_else_is_a_name() -> None:
@@ -48,6 +52,10 @@ async def test_why_knows_a_decision_by_its_id_and_anything_else_is_a_name() -> N
         assert (recorded["decision"]["id"], recorded["outcome"]) == (denied.decision_id, "failed")
         assert "unsigned" in recorded["text"] or "no signature" in recorded["text"]
         assert (await explained(a, "team/app:v1"))["outcome"] == "passed"
+        for unknown_id in ("zzzzzzzzzzzzzzzz", "Zz-_zzzzzzzzzzzz"):
+            missing = await a.call("GET", f"/admin/v1/why?question={unknown_id}", socket=True)
+            assert missing.status == 404
+            assert f"no decision has the id {unknown_id}, or it is no longer kept" in missing.value["detail"]
         unknown = await a.call("GET", "/admin/v1/why?question=nothing", socket=True)
         assert unknown.status == 404
         assert "not in the registry" in unknown.value["detail"]
