@@ -81,8 +81,6 @@ def actor_offline(reason: str) -> Actor:
     return Actor(ON_THE_HOST, "offline", reason)
 
 
-
-
 PLACES = (Path("countersign.yaml"), Path("/etc/countersign/countersign.yaml"))
 
 
