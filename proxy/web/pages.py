@@ -124,8 +124,8 @@ class Pages:
             raise Fault("NAME_UNKNOWN", text, status=404)
         # Claims name the pusher, or who had it signed later; only callers who may pull the image see them.
         later = {LATER_BY: "an operator"}
-        signatures = tuple(replace(s, claims=later if s.signed_later else {}) for s in found.signatures)
-        bare = replace(found, signatures=signatures)
+        ours = [replace(s, claims=later if s.signed_later and s.recorded else {}) for s in found.signatures]
+        bare = replace(found, signatures=tuple(ours))
         now = await self._now.of(bare, call)
         return self._decided(form_of(call), bare, "decision.html", {"now": now}, {"now": now and now.as_json()})
 

@@ -149,6 +149,21 @@ def test_notation_accepts_what_we_write(
     assert notation.verify(name).status != 0
 
 
+def test_what_was_signed_later_claims_a_pusher(proxy: Proxy, notation: Notation, clients: Clients) -> None:
+    """notation finds who had it signed and why, and no pusher."""
+    repository = "ours/later"
+    push(image(clients.fresh(), "later"), f"{proxy.upstream.host}/{repository}:1")
+    assert proxy("sign", f"{repository}:*", "--reason", "the backlog", "--yes").status == 0
+    name = f"{proxy.host}/{repository}:1"
+    claims = ["signed-later-by=operator on the host (socket)", "reason=the backlog"]
+    told = [word for claim in claims for word in ("--user-metadata", claim)]
+    verified = notation("verify", "--insecure-registry", *told, name)
+    assert verified.status == 0, verified.output
+    pusher = notation("verify", "--insecure-registry", "--user-metadata", "pusher=operator on the host (socket)", name)
+    assert pusher.status != 0, pusher.output
+    assert clients.pull("crane", name).status == 0
+
+
 def test_both_envelopes_stand_beside_the_other_formats(proxy: Proxy, clients: Clients, notation: Notation) -> None:
     name = f"{proxy.host}/ours/beside:1"
     assert clients.push("crane", "hello", name).status == 0

@@ -101,7 +101,13 @@ async def test_a_decision_tells_nothing_about_callers(form: str) -> None:
 
 LATER = replace(
     DENIED,
-    signatures=(replace(DENIED.signatures[0], claims={"signed-later-by": "erika (socket)", "reason": "<b>backlog"}),),
+    signatures=(
+        replace(
+            DENIED.signatures[0],
+            claims={"signed-later-by": "erika (socket)", "reason": "<b>backlog"},
+            recorded=DENIED.at,
+        ),
+    ),
 )
 
 
@@ -124,6 +130,15 @@ async def test_what_was_signed_later_says_pushed_by(form: str) -> None:
     assert b"Pushed by" not in image
     assert b"signed later by an operator" in decision.lower()
     assert not any(said in decision for said in (b"erika", b"backlog", b"Pushed by"))
+
+
+async def test_a_strangers_claim_makes_a_decision_say_that_our_operator_signed() -> None:
+    class Theirs(Desk):
+        async def find(self, decision_id: str) -> Decision | None:
+            return replace(LATER, signatures=(replace(LATER.signatures[0], recorded=None),))
+
+    async with in_memory(site(Theirs())) as proxy:
+        assert b"igned later" not in body_of(await proxy.get(f"/-/d/{DENIED.id}?format=html"))
 
 
 async def test_html_is_inert() -> None:
