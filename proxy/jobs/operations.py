@@ -130,9 +130,8 @@ async def show_job(call: Call) -> JobShown:
     """Show the progress and the result of a job."""
     from proxy.jobs.run import unknown
 
-    found, by = await call.use(Jobs).find(call.path_params["id"]), call.actor
-    own = found is not None and (found.who, found.how) == (by.name, by.authenticated_by)
-    if found is None or not (own or call.may(Permission.JOBS)):
+    found = await call.use(Jobs).find(call.path_params["id"])
+    if found is None or not (made_by(found, call.actor) or call.may(Permission.JOBS)):
         raise unknown(call.path_params["id"])
     return shown(found)
 

@@ -13,12 +13,13 @@ from proxy.config.policy_file import PolicyFile, in_the_file
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.journal.problem import Problem, ProblemId
-from proxy.oci.faults import ConfigError, Conflict, Corrupt, Fault
+from proxy.oci.faults import ConfigError, Conflict, Corrupt, Fault, Forbidden
 from proxy.policies.lint import none_for
 from proxy.policies.process import PolicyTexts, Reader, Turns
 from proxy.policies.revision import LINES_KEPT, Change, PolicyRevision, event_of
 from proxy.store.clock import Clock
-from proxy.trust.policy import PolicySet
+from proxy.trust.actor import Actor
+from proxy.trust.policy import PolicySet, outside
 
 OURS = "countersign"
 BEHIND = timedelta(seconds=5)  # how long another server's revision may stay unread before that is reported
@@ -234,6 +235,14 @@ class Policies:
                 "to change them by the API, set policies_from: api"
             )
 
+    def may_change_only(self, by: Actor, file: PolicyFile) -> None:
+        """Raise Fault if these policies differ from those in force for repositories that are not the caller's."""
+        if others := outside(by.scope, self.file.policies, file.policies):
+            own = f"{by.name!a} is for {', '.join(by.scope)}"
+            raise Forbidden(
+                f"this changes the policy of {', '.join(others[:5])}, and {own}; leave it as it is in force"
+            )
+
     async def planned(
         self, change: Change, *, urgent: bool = False, known: Sequence[str] = ()
     ) -> tuple[PolicyFile, list[str]]:
@@ -243,6 +252,7 @@ class Policies:
         """
         self.may_change()
         file = await self.checked(change.text, change.name, urgent=urgent)
+        self.may_change_only(change.by, file)
         if not self._there(change):
             await self._based(change)
         compared = await self.texts.compare(self.file, file, urgent=urgent, known=known)
@@ -264,7 +274,7 @@ class Policies:
                     return False
                 if await self._append(change, file, lines, settings):
                     return True
-            raise await self._overtaken(change.base)
+            raise await self._overtaken(change)
         text = "the configuration was reloaded each time while these policies were read; try again"
         raise Conflict(text)
 
@@ -293,15 +303,19 @@ class Policies:
     async def _based(self, change: Change) -> None:
         number, _ = await self._book.tip()
         if number != change.base:
-            raise await self._overtaken(change.base)
+            raise await self._overtaken(change)
 
-    async def _overtaken(self, base: int) -> Fault:
-        """Return a Fault that shows the changes in between, so that they are not undone by mistake."""
+    async def _overtaken(self, change: Change) -> Fault:
+        """Return a Fault that shows the changes in between, so that they are not undone by mistake.
+
+        A caller that is for some repositories is not told what changed.
+        """
+        base = change.base
         newest, *_ = await self._book.history(1) or (None,)
         if newest is None or base > newest.number:
             there = 0 if newest is None else newest.number
             return Conflict(f"there is no revision {base}; the newest is {there}")
-        told = await self._since(base, newest)
+        told = "other repositories, perhaps" if change.by.scope else await self._since(base, newest)
         text = f"{newest.name} is in force, and this was made from revision {base}; it changed: {told}"
         return Conflict(f"{text}; start from it (countersign policy show)")
 

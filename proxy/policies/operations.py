@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from proxy.admin.operation import Call, Command, Given, Printed, Row, operation
+from proxy.admin.operation import Call, Command, Given, Printed, Row, Scope, operation
 from proxy.admin.shapes import filled, page_read, pulled_by
 from proxy.jobs.operations import described, job_room
 from proxy.oci.duration import minute
@@ -88,7 +88,7 @@ _HISTORY = Command(
 )  # fmt: skip
 
 
-@operation("GET /policies/revisions", Permission.POLICIES, _HISTORY, query=shapes.HistoryPage)
+@operation("GET /policies/revisions", Permission.POLICIES, _HISTORY, about=Scope.NEUTRAL, query=shapes.HistoryPage)
 async def policy_history(call: Call) -> shapes.History:
     """List every revision of the policies, newest first."""
     from proxy.policies.in_force import PolicyBook
@@ -148,7 +148,9 @@ async def _known(call: Call) -> tuple[str, ...]:
     """Return repositories known here, unless the caller may not see what is pulled from them."""
     from proxy.policies.plan import KNOWN
 
-    return await call.ports.facts.repositories(KNOWN) if call.may(Permission.TRY_POLICIES) else ()
+    if not call.may(Permission.TRY_POLICIES):
+        return ()
+    return tuple(each for each in await call.ports.facts.repositories(KNOWN) if call.may_see(each))
 
 
 async def _changed(change: Change, call: Call) -> shapes.Applied:
@@ -163,7 +165,7 @@ async def _changed(change: Change, call: Call) -> shapes.Applied:
 
 @operation(
     "POST /policies", Permission.CHANGE_POLICIES, Command("policy apply", _applied, diff=True), plan=_plan_apply,
-    dual_control=True, body_bytes=_BYTES,
+    dual_control=True, body_bytes=_BYTES, about=Scope.NEUTRAL,
 )  # fmt: skip
 async def apply_policies(call: Call, body: shapes.ApplyRequest) -> shapes.Applied:  # noqa: ARG001  `call` has it
     """Put the policies of a file in force, as a new revision."""
@@ -193,7 +195,8 @@ def _finding(found: Row, name: str) -> str:
 
 
 @operation(
-    "POST /policies/lint", Permission.POLICIES, Command("policy lint", shows=_findings), body_bytes=_BYTES
+    "POST /policies/lint", Permission.POLICIES, Command("policy lint", shows=_findings), about=Scope.NEUTRAL,
+    body_bytes=_BYTES,
 )  # fmt: skip
 async def lint_policies(call: Call, body: shapes.Candidate) -> shapes.Linted:
     """Find rules that can never take effect. Exit code 1: more than notes."""
@@ -293,6 +296,7 @@ def _image(image: Row) -> tuple[str, ...]:
 @operation(
     "POST /policies/plan/job", Permission.TRY_POLICIES,
     Command("policy plan", described, shows=_impact, job=True, markdown=True), status=202, body_bytes=_BYTES,
+    about=Scope.NEUTRAL,
 )  # fmt: skip
 async def plan_policies_job(call: Call, body: shapes.PlanRequest) -> shapes.PlanJob:
     """Judge past pulls under these policies. Exit code 12: one newly blocked, 5: not known."""
@@ -303,8 +307,9 @@ async def plan_policies_job(call: Call, body: shapes.PlanRequest) -> shapes.Plan
 
     now, by, jobs, text = _policies(call), call.actor, call.use(Jobs), hash_of(body.text)
     async with now.trying.of(by.key):
-        await now.checked(body.text, body.name)
+        now.may_change_only(by, await now.checked(body.text, body.name))
     request = {"text": text, "name": body.name, "days": body.days, "limit": body.limit}
+    request |= {"only": list(by.scope)} if by.scope else {}
     job = Job("", PLAN, by.name, by.authenticated_by, "to see what would be blocked", call.now, request)
     room = job_room(by, call.ports)
     await run.may_start(job, jobs, room)  # checked before the text is stored permanently

@@ -21,6 +21,7 @@ from proxy.policies.replay import replay
 from proxy.registry.ports.upstream import Credential
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Request
+from proxy.trust.actor import Actor
 
 PLAN = "plan-policies"  # the kind of these jobs
 CANDIDATE = "candidate"  # the kind of the candidate texts
@@ -51,13 +52,16 @@ async def plan_in_job(
         raise NotFound("the text of these policies is not in the store any more")
     file, now, revision = await policies.checked(text, str(job.asked["name"])), policies.file, policies.revision
     since, limit = job.created - timedelta(days=int(job.asked["days"])), int(job.asked["limit"])
-    found = await pulled(since, limit + 1)
+    own = Actor(job.who, job.how, scope=tuple(map(str, job.asked.get("only", ()))))
+    policies.may_change_only(own, file)  # others may have changed theirs since the job was made
+    found = [each for each in await pulled(since, limit + 1) if own.may_see(each.repository)]
     request = Request(Credential(ours=True), f"job-{job.id}", address="job")
     judged: list[Judgement] = []
     for at in range(0, min(len(found), limit), TOGETHER):
         judged += await replay(found[at : min(at + TOGETHER, limit)], file.policies, request, ports, STEP_S)
         await step(len(judged), min(len(found), limit), str(len(judged)), {})
-    difference, left = await different(now, file, policies, await ports.facts.repositories(KNOWN))
+    known = [each for each in await ports.facts.repositories(KNOWN) if own.may_see(each)]
+    difference, left = await different(now, file, policies, known)
     changed = sorted((each for each in judged if each.effect in _FIRST), key=lambda each: _FIRST.index(each.effect))
     told = shapes.Impact(
         base=0 if revision is None else revision.number,

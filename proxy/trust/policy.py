@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
 from proxy.oci.reference import Repository
-from proxy.trust.pattern import matches, specificity
+from proxy.trust.pattern import covers, matches, specificity
 from proxy.trust.requirement import MODES, Mode, Requirement, mode_at
 
 Blobs = Literal["strict", "open"]
@@ -113,3 +114,18 @@ class PolicySet:
             default=None,
         )
         return best[1] if best else None
+
+
+def outside(scope: Sequence[str], old: PolicySet, new: PolicySet) -> list[str]:
+    """Return the patterns with another policy than before that are not within the scope; without a scope, none.
+
+    No pattern is in two policies, and of two that match a name one is more specific: for all names outside the scope
+    the same policy stays in force.
+    """
+    before, after = _by_pattern(old), _by_pattern(new)
+    changed = sorted(each for each in {*before, *after} if before.get(each) != after.get(each))
+    return [each for each in changed if not any(covers(wide, each) for wide in scope)] if scope else []
+
+
+def _by_pattern(policies: PolicySet) -> dict[str, Policy]:
+    return {p: replace(policy, repositories=()) for policy in policies.policies for p in policy.repositories}

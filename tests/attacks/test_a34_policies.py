@@ -20,9 +20,9 @@ async def tried(a: Admin, token: str, body: object = None, path: str = "") -> Re
     return await a.call("POST", f"/admin/v1/policies{path}", WISH if body is None else body, token=token)
 
 
-@pytest.mark.parametrize("role", [role for role in Role if role is not Role.POLICY_ADMIN])
+@pytest.mark.parametrize("role", [role for role in Role if role not in (Role.POLICY_ADMIN, Role.POLICY_APPLY)])
 @pytest.mark.parametrize("path", ["", "/revisions/1/revert"])
-async def test_only_a_policy_admin_changes_policies(role: Role, path: str) -> None:
+async def test_only_a_policy_admin_and_a_pipeline_change_policies(role: Role, path: str) -> None:
     async with admin(policies_from="api") as a:
         a.world.put_behind(image("x"), "team/app", "1")
         body = WISH if path == "" else {"base": 1, "reason": "r"}

@@ -6,11 +6,13 @@ import pytest
 
 from proxy.admin.operation import Route
 from proxy.jobs.job import Job
+from proxy.jobs.run import run_next
 from proxy.journal.event import Event, EventKind
+from proxy.policies.plan import PLAN, plan_in_job
 from proxy.server.operations import ROUTES
 from proxy.trust.roles import Role
 from tests.attacks.test_a34_admin import filled, named
-from tests.worlds.admin import admin
+from tests.worlds.admin import POLICIES, admin
 from tests.worlds.images import image
 from tests.worlds.memory import NOON
 
@@ -23,6 +25,7 @@ WITHOUT_A_NAME = {
     "GET /admin/v1/denials",
     "GET /admin/v1/exceptions",
     "GET /admin/v1/exceptions/unsigned",
+    "GET /admin/v1/policies/revisions",
 }
 WHY = {"reason": "why"}
 
@@ -136,3 +139,56 @@ async def test_the_patterns_are_shown_and_kept() -> None:
         assert made.value["repositories"] == ["team/**"]
         (row,) = (await a.call("GET", "/admin/v1/tokens", socket=True)).value["items"]
         assert row["repositories"] == ["team/**"]
+
+
+THEIRS = (
+    POLICIES
+    + """  - repositories: [team/app, "team/lib/**"]
+    push: {sign_with: [release]}
+    pull: {require: [{signed_by: [release]}]}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (POLICIES.replace("#platform-help", "#mine"), "another contact for everybody"),
+        (THEIRS.replace('team/app, "team/lib/**"', "secret"), "a policy for a repository of others"),
+        (THEIRS.replace('"team/lib/**"', '"team*/**"'), "a pattern wider than its own"),
+        ("policies: []", "no policy for anybody"),
+        (POLICIES.replace('"**"', '"**", "*/x"'), "a pattern more, for repositories of others too"),
+    ],
+)
+async def test_a_pipeline_for_some_repositories_changes_no_policy_of_others(text: str, why: str) -> None:
+    async with admin(policies_from="api") as a:
+        token = await a.token(Role.POLICY_APPLY, name="team ci", only=("team/**",))
+        for path in ("", "?dry_run=true", "/plan/job"):
+            body = {"text": text} if path == "/plan/job" else {"text": text, "base": 1, "reason": "r"}
+            reply = await a.call("POST", f"/admin/v1/policies{path}", body, token=token)
+            assert reply.status == 403, why
+            assert "'team ci' is for team/**" in reply.value["detail"]
+        assert len(a.world.store.policy_book.rows) == 1
+
+
+async def test_a_pipeline_for_some_repositories_plans_and_applies_the_policies_of_its_own() -> None:
+    async with admin(policies_from="api") as a:
+        token = await a.token(Role.POLICY_APPLY, name="team ci", only=("team/**",))
+        for name in ("team/app", "secret"):
+            await a.world.push(image(name), name, "v1")
+            await a.world.pull(name, "v1")
+        made = await a.call("POST", "/admin/v1/policies/plan/job", {"text": THEIRS}, token=token)
+        pulled, texts = a.world.store.journal.pulled, a.world.store.journal.revision
+        works = {PLAN: lambda job, step: plan_in_job(job, step, a.world.ports, a.policies, pulled, texts)}
+        await run_next(works, a.world.store.jobs, a.world.store.journal, a.world.store.clock)
+        done = (await a.call("GET", f"/admin/v1/jobs/{made.value['id']}", token=token)).value
+        assert (done["state"], done["result"]["examined"]) == ("done", 1), "what others pulled is not told"
+        assert "secret" not in str(done)
+        body = {"text": THEIRS, "base": 1, "reason": "r"}
+        assert (await a.call("POST", "/admin/v1/policies", body, token=token)).value["revision"]["number"] == 2
+        late = await a.call("POST", "/admin/v1/policies", {**body, "text": THEIRS + "# again\n"}, token=token)
+        assert late.status == 409
+        assert "team/lib" not in late.value["detail"], "what others changed is not told"
+        found = await a.call("POST", "/admin/v1/policies/lint", {"text": "policies: []"}, token=token)
+        assert "team/app" in found.body.decode()
+        assert "secret" not in found.body.decode()
