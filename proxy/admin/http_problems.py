@@ -9,13 +9,13 @@ from proxy.admin.operation import ROOT
 from proxy.oci.faults import Fault, Unavailable, visible
 from proxy.registry.request import Response
 from proxy.web.call import Call
-from proxy.web.replies import Failure, Ready, refuse
+from proxy.web.replies import Failure, Refused, refuse
 
 PROBLEM = "application/problem+json"
 _LONGEST = 2000
 
 
-def problem(call: Call, failure: Failure) -> Ready:
+def problem(call: Call, failure: Failure) -> Refused:
     """Return a failure under /admin/v1 as problem+json, and a failure anywhere else as the usual error."""
     usual = refuse(failure, inside=True)
     if not call.path.startswith(f"{ROOT}/"):
@@ -30,7 +30,7 @@ def problem(call: Call, failure: Failure) -> Ready:
     }
     kept = tuple(pair for pair in usual.answer.headers if pair[0] != "content-type")
     headers = (("content-type", PROBLEM), ("cache-control", "no-store"), *kept)
-    return Ready(Response(status, headers, json.dumps(told).encode()))
+    return Refused(Response(status, headers, json.dumps(told).encode()))
 
 
 def _words(failure: Failure) -> str:

@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import cache, partial
 from itertools import islice
 
-from cachetools import LRUCache
 from sqlalchemy import Connection, Insert, select
 
 from proxy.journal.event import Event
@@ -26,6 +25,7 @@ from proxy.journal.rows import (
     row_of,
     same_row,
 )
+from proxy.oci.bounded import Bounded
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import MIB
 from proxy.store.database import Database, insert_once, upsert
@@ -53,7 +53,7 @@ class StoredJournal:
         self._flush_after = flush_after
         self._pending: dict[tuple[str, ...], _Counted] = {}
         self._unwritten: dict[str, Decision] = {}
-        self._decisions: LRUCache[str, Decision] = LRUCache(_REMEMBERED, of_decision)
+        self._decisions: Bounded[str, Decision] = Bounded(_REMEMBERED, of_decision)
         self._flushing: asyncio.Task[None] | None = None
         self._flush_lock = asyncio.Lock()
         self.trouble: str | None = None  # why allowed pulls are late on disk
@@ -73,7 +73,7 @@ class StoredJournal:
     async def _counted(self, event: Event, decision: Decision | None) -> None:
         if len(self._pending) >= _FLUSH_AT:
             await self.flush()
-        if decision is not None:
+        if decision is not None and self._decisions.get(decision.id) is not decision:
             self._keep(decision)
         self._add(event)
         if not may_follow(event):  # denials are durable before they are answered
@@ -138,10 +138,9 @@ class StoredJournal:
                 await asyncio.wait([self._flushing])
 
     def _keep(self, decision: Decision) -> None:
-        if self._decisions.get(decision.id) is not decision:
-            if decision.id not in self._decisions:
-                self._unwritten[decision.id] = decision
-            self._decisions[decision.id] = decision
+        if decision.id not in self._decisions:
+            self._unwritten[decision.id] = decision
+        self._decisions[decision.id] = decision
 
     def _add(self, event: Event) -> None:
         key = same_row(event)

@@ -67,6 +67,10 @@ class Room:
 
     def __exit__(self, *_: object) -> None:
         """Give everything back."""
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Give back everything that is held."""
         self._kept.give_back(self._holder, self.taken)
         self.taken = 0
 

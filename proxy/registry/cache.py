@@ -108,6 +108,7 @@ class Cache:
         self._made: Bounded[tuple[Question, Digest], Decision] = Bounded(DECISIONS, of_decision)
         self._key = secrets.token_bytes(32)
         self._nobody = lru_cache(1024)(lambda ours, accept: self._mark(Credential(None, ours), accept))  # 1 MiB at most
+        self.latest: Bounded[Repository, Any] = Bounded(10_000)  # the state in force: see `now_in`
         self._changes: Bounded[Repository, int] = Bounded(20_000)
         self._counter = itertools.count(1)
         self._later: set[asyncio.Task[None]] = set()

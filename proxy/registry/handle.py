@@ -25,9 +25,10 @@ from proxy.registry.request import Request, Response
 
 async def handle(op: o.Operation, request: Request, ports: Ports) -> Response:
     """Return the response to one operation. Raises Fault, Unavailable, Corrupt; the web layer makes replies of them."""
-    learnt = () if isinstance(op, o.Options) else await cross_origin(request, ports)
+    browser = request.header("origin") is not None and not isinstance(op, o.Options)
+    learnt = await cross_origin(request, ports) if browser else ()
     try:
-        answer = with_cors(await _answered(op, request, ports), learnt)
+        answer = await _answered(op, request, ports)
     except Fault as fault:
         fault.headers = {**dict(learnt), **fault.headers}
         raise
@@ -35,6 +36,8 @@ async def handle(op: o.Operation, request: Request, ports: Ports) -> Response:
         if is_outage(silent):
             await record_outage(silent, ports)
         raise
+    if learnt:
+        answer = with_cors(answer, learnt)
     if not request.budget.notes:
         return answer
     notes = [*([answer.warning] if answer.warning else []), *(f"{ports.name}: {note}" for note in request.budget.notes)]

@@ -14,7 +14,7 @@ def do_nothing() -> None:
     """Do nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Request:
     """The context of an operation: credential, headers (lower-case names, repeats kept) and body.
 
@@ -47,7 +47,7 @@ class Request:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Response:
     """A response ready to send: our own bytes, or upstream's stream passed through (`relayed`)."""
 

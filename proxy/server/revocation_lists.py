@@ -49,12 +49,17 @@ class RevocationLists:
         self._clock = clock
         self._log = log
         self._sources: dict[str, _Source] = {}
+        self._latest: tuple[KeyRing, list[tuple[bytes, ...]], KeyRing] | None = None  # what `known` returned
 
     def known(self, ring: KeyRing) -> KeyRing:
         """Return the key ring with the known lists added to each authority that uses lists."""
         if not ring.authorities or not any(authority.crl for authority in ring.authorities):
             return ring
-        return replace(ring, authorities=tuple(replace(a, lists=self._lists(a)) for a in ring.authorities))
+        lists = [self._lists(authority) for authority in ring.authorities]
+        if self._latest is None or self._latest[0] is not ring or self._latest[1] != lists:
+            authorities = (replace(a, lists=found) for a, found in zip(ring.authorities, lists, strict=True))
+            self._latest = ring, lists, replace(ring, authorities=tuple(authorities))
+        return self._latest[2]
 
     def _lists(self, authority: Authority) -> tuple[bytes, ...]:
         found = (self._sources[name].der for name in authority.crl if name in self._sources)

@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 
 from proxy.oci.faults import Fault
 
-_CUT = (
+CUT = (
     web.RequestPayloadError,
     web.PayloadAccessError,
     ClientPayloadError,
@@ -30,17 +30,19 @@ WANTED: web.RequestKey[Callable[[], None]] = web.RequestKey("wanted", Callable[[
 class Body:
     """The chunks of a body. `100 Continue` is sent when reading begins: after a refusal the client need not send it."""
 
+    continued = False
+    received = 0
+    fault: Fault | None = None  # why the body ended early: raised to the flows and used for the final answer
+
     def __init__(self, request: web.BaseRequest, idle_s: float) -> None:
         """Store the request; nothing is read yet."""
         self._request = request
         self._idle_s = idle_s
+        headers = request.headers
         self.present = request.body_exists
-        self.length = request.content_length if request.content_length is not None else (None if self.present else 0)
-        self.chunked = "Transfer-Encoding" in request.headers
-        self.expected = request.version >= (1, 1) and bool(request.headers.get("Expect"))
-        self.continued = False
-        self.received = 0
-        self.fault: Fault | None = None  # why the body ended early: raised to the flows and used for the final answer
+        self.length = request.content_length if "Content-Length" in headers else None if self.present else 0
+        self.chunked = "Transfer-Encoding" in headers
+        self.expected = "Expect" in headers and request.version >= (1, 1) and bool(headers["Expect"])
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Iterate over the body. Raises Fault when the client falls silent or disconnects."""
@@ -59,7 +61,7 @@ class Body:
                 text = f"no byte of the request body arrived for {self._idle_s:g} seconds; send it again"
                 self.fault = Fault("UNKNOWN", text, status=408)
                 raise self.fault from None
-            except _CUT as error:
+            except CUT as error:
                 self.fault = Fault("UNKNOWN", "the request body broke off or is not valid HTTP", status=400)
                 raise self.fault from error
             if not chunk:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -27,7 +27,7 @@ _ABSOLUTE = re.compile(r"https?://([a-zA-Z0-9.:\[\]-]{1,255})(?=/)", re.IGNORECA
 _TARGET = re.compile(r"/[a-zA-Z0-9\-._~!$&'()*+,;=:@/?%]*")
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
     """One request: the target exactly as sent, our request id, and the fields noted for the log during its processing.
 
@@ -43,7 +43,7 @@ class Call:
     request_id: str
     address: str
     body: Body
-    room: Room
+    kept: Kept  # the memory for bodies of this listener
     network: str | None = None  # the holder whose share of bounded resources it uses; None: no single holder
     forwarded: bool = False  # by a trusted proxy: many callers on few connections
     cut: Callable[[], None] = do_nothing  # ends the connection at once
@@ -53,6 +53,13 @@ class Call:
     reason: str = ""
     error: str = ""
     gone: Callable[[], bool] = bool  # returns True once the connection is lost
+    repeated: bool = False  # a header field occurs more than once
+    room: Room | None = None  # the memory that this request holds, if its body is read whole
+
+    def leave_room(self) -> None:
+        """Give back the memory that this request holds."""
+        if self.room is not None:
+            self.room.give_back()
 
     def header(self, name: str) -> str | None:
         """Return the first header of this (lower-case) name."""
@@ -88,21 +95,24 @@ def read_call(
     address = caller_address(peer, request.headers.getall("X-Forwarded-For", []), trusted) if forwarded else peer
     network = None if not address or (forwarded and is_in(address, trusted)) else network_of(address)
     path, _, query = _target(request).partition("?")
+    headers = [(name.lower(), value) for name, value in request.headers.items()]
+    named = dict(headers)
     return Call(
         method=request.method,
         path=path,
         query=query,
-        headers=_headers(request),
+        headers=_passed_on(headers, named),
         credential=Credential(request.headers.get("Authorization")),
         request_id=request_id,
         address=address,
         body=Body(request, idle_s),
-        room=kept.room(network),
+        kept=kept,
         network=network,
         gone=lambda: request.transport is None,
         forwarded=forwarded,
         cut=partial(cut, request),
         certificate=_certificate(request),
+        repeated=len(named) < len(headers),
     )
 
 
@@ -118,8 +128,7 @@ def _certificate(request: web.BaseRequest) -> bytes | None:
 def check(call: Call, request: web.BaseRequest, limits: Limits) -> None:
     """Raise Fault for a target or header that is ambiguous or longer than any client sends."""
     for name, most in (("Authorization", limits.authorization_bytes), ("Accept", limits.accept_bytes)):
-        said = request.headers.getall(name, ())
-        if said and (size := sum(map(len, said))) > most:
+        if name in request.headers and (size := sum(map(len, request.headers.getall(name)))) > most:
             text = f"{name} headers of {size} bytes; at most {most} are read (limits.{name.lower()}_bytes)"
             raise Fault("UNKNOWN", text, status=431)
     if _TARGET.fullmatch(f"{call.path}?{call.query}") is None:
@@ -129,8 +138,8 @@ def check(call: Call, request: web.BaseRequest, limits: Limits) -> None:
         raise Fault("UNSUPPORTED", "this Expect header is not understood: leave it out", status=417)
     if call.body.chunked and request.version < (1, 1):
         raise Fault("UNKNOWN", "a chunked body needs HTTP 1.1", status=400)  # RFC 9112 6.1: the framing is faulty
-    if len({name.lower() for name in request.headers}) == len(request.headers):
-        return  # no header occurs twice
+    if not call.repeated:
+        return
     for name in ("Authorization", "Host", "Content-Type", "Content-Length", "Transfer-Encoding"):
         if len(request.headers.getall(name, [])) > 1:
             raise Fault("UNKNOWN", f"more than one {name} header: which one is meant cannot be known", status=400)
@@ -152,13 +161,13 @@ def _target(request: web.BaseRequest) -> str:
     return target[absolute.end() :] if absolute is not None and named else target
 
 
-def _headers(request: web.BaseRequest) -> Headers:
+def _passed_on(headers: list[tuple[str, str]], named: Mapping[str, str]) -> Headers:
     """Return lower-case names with repeats kept; headers about this connection are left out."""
     dropped: Set[str] = _KEPT_BACK
-    if "Connection" in request.headers:
-        lines = request.headers.getall("Connection")
-        dropped = dropped | {name.strip().lower() for value in lines for name in value.split(",")}
-    return tuple([(low, value) for name, value in request.headers.items() if (low := name.lower()) not in dropped])
+    if "connection" in named:
+        lines = (value for name, value in headers if name == "connection")
+        dropped = dropped | {name.strip().lower() for line in lines for name in line.split(",")}
+    return tuple([pair for pair in headers if pair[0] not in dropped])
 
 
 def caller_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
@@ -190,4 +199,5 @@ def _address(text: str) -> object | None:
 
 async def small_body(call: Call, limit: int) -> bytes:
     """Return the whole body, held until the request ends. Raises Fault: see `Room.whole`."""
+    call.room = call.room or call.kept.room(call.network)
     return await call.room.whole(call.body if call.body.present else None, call.body.length, limit, "request body")

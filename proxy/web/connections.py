@@ -12,18 +12,16 @@ from collections.abc import Callable, Sequence
 from typing import TypeVarTuple, cast
 
 from aiohttp import web
-from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import RequestHandler
 
 from proxy.oci.limits import Limits
 from proxy.oci.shares import Shares, network_of
-from proxy.web.body import WANTED, Sweep
+from proxy.web.body import Sweep
 from proxy.web.call import Network, is_in
 from proxy.web.deadline import Deadline
 from proxy.web.intake import Intake, Phase, TooMuch
 from proxy.web.outermost import Handler
-from proxy.web.speaker import FIELDS, FULL, Speaker, too_long
+from proxy.web.speaker import FIELDS, FULL, Ended, Speaker, too_long
 
 Ts = TypeVarTuple("Ts")
 _LOG = logging.getLogger("countersign.http")
@@ -37,9 +35,10 @@ READ_AHEAD = 64 * 1024  # bytes of a body buffered ahead of its reader
 class Guarded(asyncio.BufferedProtocol):
     """One connection: aiohttp's protocol, with limits on unrequested bytes and on time."""
 
-    def __init__(self, inner: RequestHandler, ports: Connections) -> None:
+    def __init__(self, inner: Speaker, ports: Connections) -> None:
         """Wrap a protocol that has no transport yet."""
         self.inner = inner
+        inner.guard = self
         self.busy = False  # between the end of a request's header and the end of its answer
         self.refused = False
         self.holder: str | None = None
@@ -111,6 +110,7 @@ class Guarded(asyncio.BufferedProtocol):
         self._ports.forget(self)
         if self._made:
             self.inner.connection_lost(exc)
+        self.inner.guard = Ended()
 
     def pause_writing(self) -> None:
         """Start the deadline of a client that stopped reading."""
@@ -193,13 +193,13 @@ class Connections:
         """Start with none. Connections from `trusted` proxies have no share of their own. Needs a running loop."""
         self.loop = asyncio.get_running_loop()
         self.limits = limits
-        self.server = web.Server(self._watched(handler), request_factory=self._entered)
+        self.server = web.Server(handler)  # type: ignore[arg-type]  # `Speaker` answers, with our own handler
         self.idle: dict[Guarded, None] = {}  # idle after an earlier response, the longest idle first
         self.headers = Shares(limits.waiting_bytes)
         self.buffer = memoryview(bytearray(MUCH))
         self._shares = Shares(limits.connections)
         self._trusted = trusted
-        self._open: dict[RequestHandler, Guarded] = {}
+        self._open: dict[Speaker, Guarded] = {}
         self._sweep = Sweep(self.loop)
 
     def __call__(self) -> Guarded:
@@ -270,28 +270,3 @@ class Connections:
             connection.abort()
         await self.server.shutdown(1.0)
         return len(cut)
-
-    def _watched(self, handler: Handler) -> Handler:
-        async def watched(request: web.BaseRequest) -> web.StreamResponse:
-            try:
-                return await handler(request)
-            finally:
-                if (connection := self._open.get(request.protocol)) is not None:
-                    connection.answered()
-
-        return watched
-
-    def _entered(
-        self,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: RequestHandler,
-        writer: object,
-        task: asyncio.Task[None],
-    ) -> web.BaseRequest:
-        request = web.BaseRequest(message, payload, protocol, writer, task, self.loop)  # type: ignore[arg-type]
-        if (connection := self._open.get(protocol)) is not None:
-            request[WANTED] = connection.wanted
-            left = 0 if payload.is_eof() else None if message.chunked else request.content_length or 0
-            connection.entered(payload, left)
-        return request

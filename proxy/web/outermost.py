@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from aiohttp import web
 
@@ -17,16 +17,15 @@ from proxy.oci.shares import Shares
 from proxy.registry.bodies import Kept
 from proxy.registry.request import Response
 from proxy.web.call import Call, Network, check, read_call
-from proxy.web.replies import Failure, Ready, broken, cut, refuse, send
+from proxy.web.replies import Failure, Refused, broken, cut, refuse, relay, send
 
 Inner = Callable[[Call], Awaitable[Response]]
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-T = TypeVar("T")
+Handler = Callable[[web.BaseRequest], Awaitable[bool]]  # True if the connection stays open
 PAGE = 4096  # bytes
 ID_LENGTH = 16  # hexadecimal digits
 
 
-@dataclass
+@dataclass(slots=True)
 class Done:
     """One request for logs and metrics. `error` is the unexpected exception that ended it; `sent` counts body bytes."""
 
@@ -58,44 +57,49 @@ class Edge:
     watch: Sequence[Watch] = ()
     trusted: Sequence[Network] = ()
     leaving: Callable[[], bool] = bool  # False until a drain begins
-    refuse: Callable[[Call, Failure], Ready] = lambda _call, failure: refuse(failure)
+    refuse: Callable[[Call, Failure], Refused] = lambda _call, failure: refuse(failure)
     kept: Kept | None = None
 
 
 def outermost(inner: Inner, edge: Edge) -> Handler:
-    """Return the aiohttp handler around `inner`. It answers every request once and lets no exception out."""
+    """Return the handler of a listener around `inner`. It answers every request once and lets no exception out."""
 
     kept = edge.kept or Kept(edge.limits)
     forwarded = Shares(edge.limits.connections)
     ids = _ids()
 
-    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> bool:
         started = monotonic()
-        done = Done(read_call(request, next(ids), edge.trusted, edge.limits.body_idle_s, kept))
-        call = done.call
+        call = read_call(request, next(ids), edge.trusted, edge.limits.body_idle_s, kept)
+        done = Done(call)
         busy = call.forwarded and not forwarded.take(call.network)
         for watch in edge.watch:
             watch.began()
         try:
-            with done.call.room:
-                outcome = await _caught(_answer(inner, request, done.call, edge.limits, busy))
-            ready = Ready(outcome) if isinstance(outcome, Response) else _refuse(done, outcome, edge)
-            done.status = ready.answer.status
-            written = await _caught(_send(request, ready, edge, done))
-            if isinstance(written, web.StreamResponse):
-                return written
-            done.error = done.error or written
-            cut(request)
-            await asyncio.sleep(0)
-            return web.Response()  # never sent, because the connection is closed; aiohttp requires a return value
+            try:
+                answer, phrase = await _answer(inner, request, call, edge.limits, busy), None
+            except Exception as error:  # noqa: BLE001  the outermost layer: 500 and a log line, nothing of upstream's
+                answer, phrase = _refuse(done, error, edge)
+            finally:
+                call.leave_room()
+            done.status = answer.status
+            try:
+                return await _send(request, answer, phrase, edge, done)
+            except Exception as error:  # noqa: BLE001  as above; the connection is all that is left to end
+                done.error = done.error or error
+                cut(request)
+                await asyncio.sleep(0)
+                return False
         finally:
             if call.forwarded and not busy:
                 forwarded.give_back(call.network)
             done.seconds = monotonic() - started
             for watch in edge.watch:
                 watch.ended(done)
-            for failure in (done.error, call.body.fault):
-                _let_go(failure)
+            if done.error is not None:
+                _let_go(done.error)
+            if call.body.fault is not None:
+                _let_go(call.body.fault)
 
     return handler
 
@@ -108,14 +112,6 @@ def _ids() -> Iterator[str]:
             yield page[start : start + ID_LENGTH]
 
 
-async def _caught(work: Awaitable[T]) -> T | Exception:
-    """Return the work's result or the exception it raised: every exception ends here."""
-    try:
-        return await work
-    except Exception as error:  # noqa: BLE001  the outermost layer: answered with 500 and logged, nothing of upstream's
-        return error
-
-
 async def _answer(inner: Inner, request: web.BaseRequest, call: Call, limits: Limits, busy: bool) -> Response:
     if busy:  # on a connection of its own, this caller would have been refused in the same way
         text = "too many requests from your address are being answered; try again in a few seconds"
@@ -125,7 +121,7 @@ async def _answer(inner: Inner, request: web.BaseRequest, call: Call, limits: Li
     return await inner(call)
 
 
-def _refuse(done: Done, failure: Exception, edge: Edge) -> Ready:
+def _refuse(done: Done, failure: Exception, edge: Edge) -> Refused:
     """Turn a failure into a response; a client's silence takes precedence over the errors it caused."""
     known = done.call.body.fault or failure
     if not isinstance(known, Fault | Unavailable | Corrupt):
@@ -146,19 +142,13 @@ def _let_go(error: BaseException | None) -> None:
         error = below
 
 
-async def _send(request: web.BaseRequest, ready: Ready, edge: Edge, done: Done) -> web.StreamResponse:
+async def _send(request: web.BaseRequest, answer: Response, phrase: str | None, edge: Edge, done: Done) -> bool:
     call = done.call
-
-    def count(size: int) -> None:
-        done.sent += size
-
     # A client that was never told to continue may or may not send its body: only closing resolves the ambiguity.
     unasked = call.body.expected and call.body.present and not call.body.continued
-    return await send(
-        request,
-        ready,
-        request_id=call.request_id,
-        registry=call.path.startswith("/v2"),
-        close=unasked or not call.sound or call.body.fault is not None or edge.leaving(),
-        count=count,
-    )
+    stays = call.sound and not unasked and call.body.fault is None and not edge.leaving() and request.keep_alive
+    about = call.request_id, call.path.startswith("/v2")
+    if answer.relayed is not None:
+        return await relay(request, answer, answer.relayed, phrase, *about, stays=stays, done=done)
+    done.sent = await send(request, answer, phrase, *about, stays=stays)
+    return stays

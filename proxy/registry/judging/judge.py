@@ -32,7 +32,7 @@ from proxy.trust.question import Question, Resolved
 from proxy.trust.requirement import Outcome, Requirement, RequirementOutcome
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Judged:
     """A decision, the bytes it is about, the policy that applied, and the state it was made under.
 

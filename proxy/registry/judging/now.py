@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Hashable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from proxy.oci.reference import Digest, Repository
@@ -19,6 +19,7 @@ from proxy.trust.question import Question, Resolved
 from proxy.trust.requirement import Basis, DecisionContext, Mode, Requirement, RequirementOutcome, outcome_of
 from proxy.trust.signatures import requirements
 
+SAME = timedelta(seconds=1)
 AGAIN = 3  # times a judgement is repeated because its basis changed meanwhile
 CHANGED = "keys, policies or denials changed each time while this was looked at; ask again"
 
@@ -40,6 +41,10 @@ class Now(NamedTuple):
     at: datetime
     basis: Inputs
     stamp: tuple[Inputs, int, int]
+
+    def is_made_of(self, policies: PolicySet, ring: KeyRing, overrides: Overrides, hosts: tuple[str, ...]) -> bool:
+        """True if these are the very objects that this state was made of; then nothing need be computed again."""
+        return self.policies is policies and self.ring is ring and self.overrides is overrides and self.hosts == hosts
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -78,27 +83,29 @@ class Now(NamedTuple):
 
 
 def now_in(repository: Repository, ports: Ports) -> Now:
-    """Return the state in force. Raises Unavailable if our copy of other servers' denials and keys is too old."""
+    """Return the state in force. Raises Unavailable if our copy of other servers' denials and keys is too old.
+
+    Pulls of the same second share the same state, as long as it is made of the same policies, keys and overrides.
+    """
     require_known(repository, ports)
     policies, ring, at = ports.rules.current(), ports.lists(ports.keybook.ring()), ports.clock.now()
-    policy, hosts, overrides = policies.for_(repository), ports.hosts_now(), ports.overrides.in_force()
+    hosts, overrides = ports.hosts_now(), ports.overrides.in_force()
+    last: Now | None = ports.cache.latest.get(repository)
+    if last is not None and last.at <= at < last.at + SAME and last.is_made_of(policies, ring, overrides, hosts):
+        return last
+    policy = policies.for_(repository)
     # `enforce_after` changes a mode without a new revision
     modes = (policy.fixed_modes or policy.modes_at(at)) if policy else ()
     # Hashes instead of the lists: decisions are cached, and lists of many megabytes are replaced often.
     lists = tuple([hash(authority.lists) for authority in ring.authorities]) if ring.authorities else ()
     basis = (policies.revision, ring.revision, lists, modes, hosts)
     bucket = int(at.timestamp()) // ports.limits.decision_bucket_s
-    return Now(policy, policies, ring, overrides, hosts, at, basis, (basis, bucket, overrides.mark))
+    now = Now(policy, policies, ring, overrides, hosts, at, basis, (basis, bucket, overrides.mark))
+    ports.cache.latest[repository] = now
+    return now
 
 
 def holds_still(then: Now, repository: Repository, ports: Ports) -> bool:
-    """True if the state in force then is still in force. Raises Unavailable as `now_in` does.
-
-    Every pull ends with this check: if policies, keys, overrides and names are the same objects, nothing is computed
-    again.
-    """
-    require_known(repository, ports)
-    same = ports.rules.current() is then.policies and ports.overrides.in_force() is then.overrides
-    if same and ports.lists(ports.keybook.ring()) is then.ring and ports.hosts_now() == then.hosts:
-        return True
-    return now_in(repository, ports).stamp == then.stamp
+    """True if the state in force then is still in force: every pull ends with it. Raises Unavailable as `now_in`."""
+    now = now_in(repository, ports)
+    return now is then or now.stamp == then.stamp

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 
-from cachetools import LRUCache
+from proxy.oci.bounded import Bounded
 
 EACH = 1_000  # answers about one credential; beyond that its oldest are dropped
 
@@ -20,11 +20,11 @@ class Recall:
     def __init__(self, entries: int, monotonic: Callable[[], float]) -> None:
         """Start empty, for this many entries in all."""
         self._monotonic = monotonic
-        self._by: LRUCache[bytes, dict[bytes, float]] = LRUCache(entries, lambda about: 1 + len(about))
+        self._by: Bounded[bytes, dict[bytes, float]] = Bounded(entries, lambda about: 1 + len(about))
 
     def __len__(self) -> int:
         """Return the current size: all entries, plus one for each credential."""
-        return int(self._by.currsize)
+        return int(self._by.used)
 
     def holds(self, mac: bytes, right: str, repository: str) -> bool:
         """True if this answer was stored and has not expired."""

@@ -236,6 +236,8 @@ class UpstreamRights:
         told.tell(mac, right, repository, ends)
 
     def _mac(self, credential: Credential) -> bytes:
+        if credential.authorization is None and not credential.ours:
+            return self._nobody
         latest, mac = self._latest
         if latest() is not credential:  # one request asks several times with the same credential
             mac = self._fresh_mac(credential)
@@ -243,8 +245,6 @@ class UpstreamRights:
         return mac
 
     def _fresh_mac(self, credential: Credential) -> bytes:
-        if credential.authorization is None and not credential.ours:
-            return self._nobody
         told = b"ours" if credential.ours else b"sent:" + (credential.authorization or "").encode("utf-8", "replace")
         return hmac.digest(self._key, told, hashlib.sha256)
 

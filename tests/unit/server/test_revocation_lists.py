@@ -115,3 +115,18 @@ def crl_of(path: Path) -> bytes:
 async def test_where_nobody_asks_for_lists_the_keys_are_as_they_were(tmp_path: Path) -> None:
     ring = KeyRing("r", authorities=(Authority("ca", frozenset(), ()),))
     assert Scene(tmp_path).lists.known(ring) is ring
+
+
+async def test_the_keys_with_their_lists_are_put_together_once_and_again_when_a_list_or_key_is_new(
+    tmp_path: Path,
+) -> None:
+    """They were made anew for every pull, and so no pull could see that nothing had changed."""
+    scene = Scene(tmp_path)
+    ring = KeyRing("r", authorities=tuple(scene.trusted))
+    before = scene.lists.known(ring)
+    assert scene.lists.known(ring) is before
+    scene.file.write_bytes(crl(MIDDLE, at=NOON))
+    await scene.lists.refresh()
+    assert scene.lists.known(ring) is not before
+    assert scene.lists.known(ring) is scene.lists.known(ring)
+    assert scene.lists.known(KeyRing("s", authorities=tuple(scene.trusted))).revision == "s"

@@ -7,17 +7,21 @@ import json
 from dataclasses import replace
 from ipaddress import ip_network
 
+import pytest
 from aiohttp import web
 
+from proxy.registry.request import Response
 from proxy.web.connections import Connections, Guarded
+from proxy.web.replies import send
 from proxy.web.speaker import FULL
 from tests.worlds.listener import QUICK, Wire, body_of, head_of
 
 ONE = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-async def answer(_request: web.BaseRequest) -> web.StreamResponse:
-    return web.Response(text="fine")
+async def answer(request: web.BaseRequest) -> bool:
+    await send(request, Response(200, (), b"fine"), None, "id", False, stays=True)
+    return True
 
 
 def arrive(ports: Connections) -> tuple[Guarded, Wire]:
@@ -62,6 +66,32 @@ async def test_who_waited_longest_makes_room_and_who_has_not_asked_yet_does_not(
     await ports.drain(0.0, 1.0)
     assert len(ports) == 0
     assert first[1].is_closing()
+
+
+async def test_the_requests_of_a_connection_are_answered_in_its_own_task() -> None:
+    """Each request had a task of its own, which cost as much as reading it."""
+    tasks: set[object] = set()
+
+    async def noted(request: web.BaseRequest) -> bool:
+        tasks.add(asyncio.current_task())
+        return await answer(request)
+
+    ports = Connections(noted, QUICK)
+    connection = arrive(ports)
+    for _ in range(3):
+        assert b"fine" in await said(*connection, ONE)
+    assert len(tasks) == 1
+    await ports.drain(0.0, 1.0)
+
+
+async def test_a_header_field_of_two_lines_is_never_sent() -> None:
+    async def broken(request: web.BaseRequest) -> bool:
+        with pytest.raises(ValueError, match="line break"):
+            await send(request, Response(200, (("x", "a\r\ny: b"),)), None, "id", False, stays=True)
+        return False
+
+    ports = Connections(broken, QUICK)
+    assert await said(*arrive(ports), ONE) == b""
 
 
 async def test_what_is_not_http_is_refused_and_not_repeated() -> None:

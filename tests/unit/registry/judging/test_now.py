@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.oci.reference import digest_of
-from proxy.registry.judging.now import now_in
+from proxy.registry.judging.now import holds_still, now_in
 from proxy.trust.keys import KeyState, fingerprint
 from tests.worlds.conversation import REPO, SIGN, World, signed_by, world
 from tests.worlds.memory import NOON
@@ -66,3 +66,16 @@ async def test_an_end_that_comes_is_a_change() -> None:
     before = now_in(REPO, w.ports).stamp
     w.store.clock.advance(37)
     assert now_in(REPO, w.ports).stamp != before
+
+
+async def test_pulls_of_one_second_share_the_state_that_was_computed_for_each_of_them_twice() -> None:
+    w = await world()
+    before = now_in(REPO, w.ports)
+    w.store.clock.advance(0.9)
+    assert now_in(REPO, w.ports) is before
+    assert holds_still(before, REPO, w.ports)
+    w.store.clock.advance(0.1)
+    later = now_in(REPO, w.ports)
+    assert (later is before, later.stamp == before.stamp) == (False, True)
+    w.store.clock.advance(-1)
+    assert now_in(REPO, w.ports) is not later, "a clock that went back"
