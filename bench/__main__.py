@@ -10,14 +10,24 @@ from pathlib import Path
 
 from bench import report
 from bench.blobs import blobs
+from bench.growth import growth
 from bench.hostile import hostile
 from bench.pulls import pulls
 from bench.pushes import pushes
 from bench.run import MIB, Run
+from bench.servers import servers
 from bench.start import start
 from bench.systems import Bench
 
-PARTS = {"pulls": pulls, "pushes": pushes, "blobs": blobs, "start": start, "hostile": hostile}
+PARTS = {
+    "pulls": pulls,
+    "servers": servers,
+    "pushes": pushes,
+    "blobs": blobs,
+    "start": start,
+    "growth": growth,
+    "hostile": hostile,
+}
 
 
 async def main() -> int:
@@ -34,7 +44,7 @@ async def main() -> int:
             bench.folder.mkdir()
             run = Run(bench, _say)
             if chosen.quick:
-                run = Run(bench, _say, rounds=1, seconds=1, large=30 * MIB, parallel=8, images=10)
+                run = Run(bench, _say, rounds=1, seconds=1, large=30 * MIB, parallel=8, images=10, grown=0.01)
             with bench.stack:
                 measured += await PARTS[name](run)
     sys.stdout.write(report.write(measured, chosen.out, facts))

@@ -24,6 +24,7 @@ class Run:
     large: int = 300 * MIB
     parallel: int = 64
     images: int = 40
+    grown: float = 1.0  # of a million journal rows, 100,000 manifests and 10,000 policies
 
 
 def url(port: int) -> str:

@@ -33,7 +33,7 @@ async def start(run: Run) -> list[Row]:
     for _ in range(run.rounds):
         begun = perf_counter()
         async with bench.countersign(config, port, wait=False):
-            await _served(f"{url(port)}/v2/bench/app/manifests/{image('start').digest}")
+            await served(f"{url(port)}/v2/bench/app/manifests/{image('start').digest}")
             taken.append(perf_counter() - begun)
     ours = Measured(tuple(taken))
     own = ours.median - median(token)
@@ -43,7 +43,7 @@ async def start(run: Run) -> list[Row]:
     ]
 
 
-async def _served(target: str) -> None:
+async def served(target: str) -> None:
     async with clients(1) as session:
         while True:
             try:

@@ -70,6 +70,7 @@ class Bench:
 
     folder: Path
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    pids: dict[str, int] = field(default_factory=dict)  # of our own rivals, by module
 
     async def registry(self) -> int:
         """Start Debian's docker-registry; return its port."""
@@ -136,6 +137,10 @@ class Bench:
         """Start the bare aiohttp pass-through."""
         return await self._python("bench.passthrough", f"http://{HOST}:{upstream}")
 
+    async def empty(self) -> tuple[int, int]:
+        """Start the empty aiohttp handler; return its port and process id."""
+        return await self._python("bench.empty"), self.pids["bench.empty"]
+
     async def memory_registry(self) -> int:
         """Start the in-memory registry, which has the referrers API."""
         return await self._python("bench.memory_registry")
@@ -143,7 +148,8 @@ class Bench:
     async def _python(self, module: str, *arguments: str) -> int:
         port = free_port()
         command = (sys.executable, "-m", module, str(port), *arguments)
-        self.stack.enter_context(process(*command, log=self.folder / f"{module}.log", env=ENVIRONMENT))
+        running = self.stack.enter_context(process(*command, log=self.folder / f"{module}.log", env=ENVIRONMENT))
+        self.pids[module] = running.pid
         await listening(port)
         return port
 
@@ -178,6 +184,5 @@ def resident(pid: int) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the processor time a process has used, in user and kernel mode."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Return the processor time a process has used, in user and kernel mode, to the nanosecond."""
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9

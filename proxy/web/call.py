@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from aiohttp import web
@@ -16,7 +15,7 @@ from proxy.oci.limits import Limits
 from proxy.oci.shares import network_of
 from proxy.registry.bodies import Kept, Room
 from proxy.registry.ports.upstream import HOP_BY_HOP, Credential, Headers
-from proxy.registry.request import Request, do_nothing
+from proxy.registry.request import Request
 from proxy.web.body import Body
 from proxy.web.replies import cut
 
@@ -44,17 +43,32 @@ class Call:
     address: str
     body: Body
     kept: Kept  # the memory for bodies of this listener
+    raw: web.BaseRequest  # as aiohttp read it
     network: str | None = None  # the holder whose share of bounded resources it uses; None: no single holder
     forwarded: bool = False  # by a trusted proxy: many callers on few connections
-    cut: Callable[[], None] = do_nothing  # ends the connection at once
-    certificate: bytes | None = None  # DER, issued by a client CA of this listener
     sound: bool = False  # checked, and without an Upgrade; otherwise the connection closes afterwards
     kind: str = "other"
     reason: str = ""
     error: str = ""
-    gone: Callable[[], bool] = bool  # returns True once the connection is lost
     repeated: bool = False  # a header field occurs more than once
     room: Room | None = None  # the memory that this request holds, if its body is read whole
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        cut(self.raw)
+
+    def gone(self) -> bool:
+        """Return True once the connection is lost."""
+        return self.raw.transport is None
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The certificate (DER) the client presented; the handshake proved that the client holds its key."""
+        connection = self.raw.get_extra_info("ssl_object")
+        if connection is None or connection.context.verify_mode == ssl.CERT_NONE:
+            return None
+        shown: bytes | None = connection.getpeercert(binary_form=True)
+        return shown
 
     def leave_room(self) -> None:
         """Give back the memory that this request holds."""
@@ -108,21 +122,10 @@ def read_call(
         body=Body(request, idle_s),
         kept=kept,
         network=network,
-        gone=lambda: request.transport is None,
+        raw=request,
         forwarded=forwarded,
-        cut=partial(cut, request),
-        certificate=_certificate(request),
         repeated=len(named) < len(headers),
     )
-
-
-def _certificate(request: web.BaseRequest) -> bytes | None:
-    """Return the certificate the client presented; the handshake proved that the client holds its key."""
-    connection = request.get_extra_info("ssl_object")
-    if connection is None or connection.context.verify_mode == ssl.CERT_NONE:
-        return None
-    shown: bytes | None = connection.getpeercert(binary_form=True)
-    return shown
 
 
 def check(call: Call, request: web.BaseRequest, limits: Limits) -> None:

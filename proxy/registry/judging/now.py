@@ -41,6 +41,7 @@ class Now(NamedTuple):
     at: datetime
     basis: Inputs
     stamp: tuple[Inputs, int, int]
+    until: datetime  # after which it is put together again
 
     def is_made_of(self, policies: PolicySet, ring: KeyRing, overrides: Overrides, hosts: tuple[str, ...]) -> bool:
         """True if these are the very objects that this state was made of; then nothing need be computed again."""
@@ -91,7 +92,7 @@ def now_in(repository: Repository, ports: Ports) -> Now:
     policies, ring, at = ports.rules.current(), ports.lists(ports.keybook.ring()), ports.clock.now()
     hosts, overrides = ports.hosts_now(), ports.overrides.in_force()
     last: Now | None = ports.cache.latest.get(repository)
-    if last is not None and last.at <= at < last.at + SAME and last.is_made_of(policies, ring, overrides, hosts):
+    if last is not None and last.at <= at < last.until and last.is_made_of(policies, ring, overrides, hosts):
         return last
     policy = policies.for_(repository)
     # `enforce_after` changes a mode without a new revision
@@ -100,7 +101,8 @@ def now_in(repository: Repository, ports: Ports) -> Now:
     lists = tuple([hash(authority.lists) for authority in ring.authorities]) if ring.authorities else ()
     basis = (policies.revision, ring.revision, lists, modes, hosts)
     bucket = int(at.timestamp()) // ports.limits.decision_bucket_s
-    now = Now(policy, policies, ring, overrides, hosts, at, basis, (basis, bucket, overrides.mark))
+    stamp = (basis, bucket, overrides.mark)
+    now = Now(policy, policies, ring, overrides, hosts, at, basis, stamp, at + SAME)
     ports.cache.latest[repository] = now
     return now
 
