@@ -49,7 +49,7 @@ def process(*command: str, log: Path, env: dict[str, str] | None = None) -> Iter
             running.wait()
 
 
-async def listening(port: int, seconds: float = 30) -> None:
+async def listening(port: int, seconds: float = 120) -> None:
     """Return once something accepts connections on this port."""
     end = monotonic() + seconds
     while True:
