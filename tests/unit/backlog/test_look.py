@@ -217,9 +217,10 @@ async def test_a_token_for_some_repositories_signs_others() -> None:
         other = await a.token(Role.OPERATOR, only=("team/**",), name="other")
         for theirs in (everything, key):
             job = f"/admin/v1/jobs/{theirs}"
-            assert (await a.call("POST", f"{LISTS}/{theirs}", WHY, token=other)).status == 403
-            for method, path in (("GET", f"{LISTS}/{theirs}"), ("GET", job), ("POST", f"{job}/cancel")):
-                assert (await a.call(method, path, token=other)).status == 403
+            for path in (f"{LISTS}/{theirs}", f"{job}/cancel"):
+                assert (await a.call("POST", path, WHY, token=other)).status == 403
+            for path in (f"{LISTS}/{theirs}", job):
+                assert (await a.call("GET", path, token=other)).status == 403
 
 
 async def test_a_list_ends_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
