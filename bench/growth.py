@@ -40,14 +40,14 @@ class Home:
 async def growth(run: Run) -> list[Row]:
     """The processor time of each step in the grown store over that in the other."""
     registry, homes = await run.bench.registry(), []
-    made = [image(f"growth {n}") for n in range(run.images)]
+    made = [image(f"growth {n}") for n in range(run.images // 2)]
     for name in ("small", "grown"):
         bench, port = Bench(run.bench.folder / name, run.bench.stack), free_port()
         bench.folder.mkdir()
         homes.append(Home(bench.init(registry, port), port, bench, f"bench/{name}"))
     for home in homes:
         async with home.bench.countersign(home.config, home.port), clients(4) as session:
-            for n, one in enumerate(made[: run.images // 2]):
+            for n, one in enumerate(made):
                 await _push(session, home, one, f"t{n}")
     run.say("growing a store")
     await asyncio.to_thread(_grow, homes[1].config, run.grown)
@@ -68,9 +68,9 @@ def _row(what: str, homes: list[Home], size: str) -> Row:
     return at_most(f"{what} in a grown store, processor time", "an empty store", ours, theirs, grown / small, 1.2, size)
 
 
-async def _steps(run: Run, home: Home, turn: int, made: list[Image]) -> None:
+async def _steps(run: Run, home: Home, turn: int, old: list[Image]) -> None:
     """Start, pull what is not remembered, pull it again and again, push something new."""
-    old, new = made[: run.images // 2], made[run.images // 2 :]
+    new = [image(f"new {turn} {n}") for n in range(len(old))]
     path = f"{url(home.port)}/v2/{home.repository}/manifests/"
     async with home.bench.countersign(home.config, home.port, wait=False) as running, clients(4) as session:
         await served(path + old[0].digest)
@@ -87,6 +87,7 @@ async def _steps(run: Run, home: Home, turn: int, made: list[Image]) -> None:
         home.taken["warm pull"].append((cpu_seconds(running.pid) - before) / count)
         for one in new:
             await push_blobs(session, url(home.port), home.repository, one)
+        await _push(session, home, image(f"first of {turn}"), "first")  # the token signs from here on
 
         async def push(one: Image, tag: str) -> None:
             await push_manifest(session, url(home.port), home.repository, f"{tag}-{turn}", one)
@@ -103,8 +104,17 @@ async def _each(running: Popen[bytes], images: list[Image], step: Callable[[Imag
 
 
 async def _push(session: ClientSession, home: Home, one: Image, tag: str) -> None:
+    """Push an image; a server that has just started may need a moment until its token signs."""
     await push_blobs(session, url(home.port), home.repository, one)
-    await push_manifest(session, url(home.port), home.repository, tag, one)
+    for patience in range(30, -1, -1):
+        try:
+            await push_manifest(session, url(home.port), home.repository, tag, one)
+        except AssertionError:
+            if not patience:
+                raise
+            await asyncio.sleep(1)
+        else:
+            return
 
 
 def _grow(config: Path, part: float) -> None:
