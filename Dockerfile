@@ -1,9 +1,6 @@
-# A small image that serves: no compiler, no package manager of Python, not root. The PKCS#11 module is not in it:
-# mount it (and whatever it needs) with the configuration, and name its path in tokens.NAME.module.
-#
-#   docker build -t countersign .
-#   docker run --read-only -p 5000:5000 -v countersign:/var/lib/countersign \
-#     -v /opt/vendor/libpkcs11.so:/opt/vendor/libpkcs11.so:ro countersign
+# A small image that serves: no compiler, no package manager of Python, not root. It holds no PKCS#11 module: mount the
+# vendor's. The stage `softhsm` has SoftHSM in it, to try. How to make configuration and keys, and to run it:
+# docs/operations-container.md; deploy/compose.yaml is a whole example.
 #
 # The base image is an argument, for those who mirror or build their own (any Debian with python3 >= 3.11).
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
@@ -22,7 +19,7 @@ RUN /opt/countersign/bin/pip install --no-cache-dir --no-deps --no-build-isolati
  && /opt/countersign/bin/pip uninstall --yes setuptools pip \
  && /opt/countersign/bin/python -m compileall -q /opt/countersign/lib
 
-FROM ${BASE}
+FROM ${BASE} AS runtime
 COPY --from=build /opt/countersign /opt/countersign
 RUN echo 'countersign:x:10001:' >> /etc/group \
  && echo 'countersign:x:10001:10001::/var/lib/countersign:/usr/sbin/nologin' >> /etc/passwd \
@@ -38,3 +35,11 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["python3", "-c", "import os, urllib.request; urllib.request.urlopen(os.environ['COUNTERSIGN_LIVEZ'], timeout=2)"]
 ENTRYPOINT ["countersign"]
 CMD ["serve", "--config", "/var/lib/countersign/countersign.yaml"]
+
+# To try: docker build --target softhsm -t countersign:softhsm .
+FROM runtime AS softhsm
+USER 0:0
+RUN apt-get update && apt-get install --yes --no-install-recommends softhsm2 && rm -rf /var/lib/apt/lists/*
+USER 10001:10001
+
+FROM runtime

@@ -33,7 +33,7 @@ class Session:
 
     def __init__(self, order: wire.Open) -> None:
         self._wanted = f"token {order.label or order.serial!r} of module {order.module}"
-        self._library = _load(order.module)
+        self._library = _load(order.module, self._wanted)
         self._token = _find(self._library, order)
         self.serial = _text(self._token.serial)
         self._mechanisms = {_name(m) for m in self._token.slot.get_mechanisms()}
@@ -109,13 +109,20 @@ class Session:
         )  # fmt: skip
 
 
-def _load(module: str) -> Any:
+def _load(module: str, wanted: str) -> Any:
     try:
         return pkcs11.lib(module)
     except ck.GeneralError as error:
-        raise Refusal("token-busy", f"module {module} did not initialize: {error!r}") from None
+        raise Refusal("token-busy", f"{wanted}: it did not initialize: {error!r}{_where(module)}") from None
     except (ck.PKCS11Error, RuntimeError) as error:
         raise Refusal("module-missing", f"module {module} cannot be loaded: {error!r}") from None
+
+
+def _where(module: str) -> str:
+    """Return where SoftHSM looks for tokens, if nothing tells it: the first thing to check when it shows none."""
+    if "softhsm" not in module or "SOFTHSM2_CONF" in os.environ:
+        return ""
+    return "; SOFTHSM2_CONF is not set for it (tokens.NAME.environment), so it looked in SoftHSM's own directory"
 
 
 def _find(library: Any, order: wire.Open) -> Any:
@@ -134,6 +141,7 @@ def _find(library: Any, order: wire.Open) -> Any:
         return found[0]
     wanted = " and ".join(f"{k} {v!r}" for k, v in (("label", order.label), ("serial", order.serial)) if v is not None)
     text = f"module {order.module} shows {len(found)} tokens of {wanted}; it shows {', '.join(seen) or 'none'}"
+    text += _where(order.module)
     raise Refusal("token-not-found", text)
 
 

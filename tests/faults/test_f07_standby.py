@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.tokens.setup import make_softhsm
 from tests.faults.caller import Caller, caller, digest_of, image
 from tests.faults.pkcs11_fault.faulty import ALWAYS, DEVICE_REMOVED
 from tests.faults.served import Served, served
 from tests.faults.typed import lines
 from tests.interop.countersign import PROGRAM
-from tests.interop.peers import must, peer
+from tests.interop.peers import SYSTEM_PATH, must, peer
 from tests.interop.registries import docker_registry
 from tests.interop.verifiers import Verifiers
 from tests.test_docs_pages import ROOT
@@ -39,23 +38,26 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def stands_by(made: Served) -> None:
-    """A second token is configured as the operators' page says, and what it says to type has made its key."""
-    secrets = made.folder / "secrets"
-    soft = make_softhsm(made.folder / "spare", "spare", secrets / "spare-pin", secrets / "spare-so-pin")
-    (written,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / PAGE).read_text(), re.DOTALL)
+    """A second token is made and configured as the operators' page says, and what it says to type has made its key."""
+    text = (ROOT / "docs" / PAGE).read_text().replace("/var/lib/countersign", str(made.folder))
+    (written,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     page = yaml.safe_load(written)
+    *token, make, look, _ = lines(PAGE, "Set it up")
 
     def change(settings: dict[str, Any]) -> None:
-        settings["tokens"]["spare"] = page["tokens"]["spare"] | {"environment": soft.environment, "module": soft.module}
+        faulty = settings["tokens"]["hsm"]
+        assert page["tokens"]["hsm"]["environment"].items() <= faulty["environment"].items()
+        settings["tokens"] = page["tokens"] | {"hsm": page["tokens"]["hsm"] | faulty}
         settings["keys"]["release"] |= page["keys"]["release"]
         settings["limits"] = {"sign_deadline_s": DEADLINE_S}
 
+    people = {"PATH": f"{PROGRAM.parent}:{SYSTEM_PATH}"}  # in a shell with the environment that they have
+    in_folder = f"set -e\ncd {shlex.quote(str(made.folder))}\n"
+    must("sh", "-c", in_folder + "\n".join(token), environment=people)
     made.edit(change)
-    make, look, _ = lines(PAGE, "Set it up")
-    filled = make.replace("DIR", str(made.folder)).replace("URL", made.upstream.url).split()[1:]
-    assert "key 'release' on token 'spare'" in must(PROGRAM, *filled)
+    assert "key 'release' on token 'spare'" in must("sh", "-c", in_folder + make, environment=people)
     assert (made.folder / "keys" / "release-spare.pub").exists()
-    assert made(*look.split()[1:]).status == 0
+    assert "token spare: 'spare'" in must("sh", "-c", in_folder + look, environment=people)
 
 
 @pytest.fixture

@@ -9,12 +9,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from proxy import version
-from tests.faults.served import served
+from tests.faults.caller import caller, image
+from tests.faults.served import Served, served
 from tests.interop.countersign import PROGRAM
 from tests.interop.peers import Ran, free_port, must, need, run
 from tests.interop.registries import docker_registry, passwords
+from tests.test_docs_pages import ROOT
 
 pytestmark = pytest.mark.real
 NOBODY = 65534
@@ -143,6 +146,29 @@ def test_https_without_tls_is_told(tmp_path: Path) -> None:
         ran = init(tmp_path / "d", *where)
     assert "are served without TLS: set server.tls (cert and key), or put a reverse proxy" in ran.stdout
     assert "no contact" in ran.stdout
+
+
+async def test_what_compose_starts_signs_a_push(tmp_path: Path) -> None:
+    services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
+    folder, host, admin = tmp_path / "volume", f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    with docker_registry(tmp_path / "r") as registry:
+        made = Served(folder, host, admin, registry)
+        here = {"http://registry:5000": registry.url, "0.0.0.0:5000": host, "http://127.0.0.1:5000": f"http://{host}"}
+        command = [option.partition("=") for option in services["init"]["command"]]
+        words = [f"{name}{equals}{here.get(value, value)}" for name, equals, value in command]
+        must(PROGRAM, *words, folder, "--admin-listen", admin)
+        (verb, option, config) = services["countersign"]["command"]
+        assert (verb, option, folder / Path(config).relative_to("/var/lib/countersign")) == (
+            "serve", "--config", made.config,
+        )  # fmt: skip
+        made.start()
+        try:
+            async with caller(host) as client:
+                await client.at(registry.host).furnish("demo/app")
+                assert (await client.push("demo/app", "1", image())).status == 201
+                assert made("verify", "demo/app:1").status == 0
+        finally:
+            made.close()
 
 
 def test_the_first_line_of_the_log_and_the_status_say_the_version(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hsm import KeyInfo, QueueFull, Token, TokenNotFound, TokenUnavailable
 from hsm.encoding import verifies
+from hsm.softhsm import find_softhsm
 from tests.faults.pkcs11_fault.faulty import (
     ALWAYS,
     DEVICE_REMOVED,
@@ -165,6 +167,12 @@ async def test_no_token_at_the_start_names_what_was_found(faulty: Faulty) -> Non
     faulty.inject("gone", times=ALWAYS)
     with pytest.raises(TokenNotFound, match=r"'test'.*it shows none"):
         await Token.open(faulty.settings)
+
+
+async def test_softhsm_without_its_configuration_says_that_and_of_which_token(faulty: Faulty) -> None:
+    bare = replace(faulty.settings, module=find_softhsm(), label="spare", environment={})
+    with pytest.raises((TokenNotFound, TokenUnavailable), match=r"'spare'.*SOFTHSM2_CONF is not set for it"):
+        await Token.open(bare)
 
 
 async def test_a_module_that_starts_badly_is_tried_again(faulty: Faulty) -> None:

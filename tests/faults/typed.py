@@ -16,8 +16,8 @@ from tests.test_docs_pages import ROOT
 
 
 def lines(page: str, heading: str) -> list[str]:
-    """The commands in the code blocks of that section of a page, in order."""
-    text = (ROOT / "docs" / page).read_text()
+    """The commands in the indented code blocks of that section of a page, in order."""
+    text = re.sub(r"^```.*?^```\n", "", (ROOT / "docs" / page).read_text(), flags=re.MULTILINE | re.DOTALL)
     (section,) = re.findall(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     found = [line.strip() for line in str(section).splitlines() if line.startswith("    ")]
     assert found, f"{page}: nothing to type under {heading!r}"
