@@ -9,8 +9,8 @@ class Exit(IntEnum):
     """The exit code of a command."""
 
     FINE = 0
-    NO = 1  # the answer is no: blocked, not signed, something is wrong
-    USAGE = 2  # the command line was not understood: nothing was sent or done
+    NO = 1  # the answer is no: blocked, not signed, something is wrong; or a change was refused, or not agreed to
+    USAGE = 2  # an option, an argument or a file that it names is not valid: nothing was done
     CONFIG = 3  # the configuration is not valid, or not there
     NO_SERVER = 4  # the running server was needed and did not answer
     INCONCLUSIVE = 5  # could not find out

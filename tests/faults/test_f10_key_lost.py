@@ -140,12 +140,12 @@ async def test_where_others_may_have_it_what_it_signed_is_blocked(proxy: Served)
 async def test_it_is_said_offline_and_refused_while_a_server_runs(proxy: Served) -> None:
     key = await with_an_image(proxy)
     blank(proxy)
-    done = proxy("keys", "lost", key, "--offline", "--reason", "burnt")
+    done = proxy("keys", "lost", key, "--offline", "--reason", "burnt", "--yes")
     assert done.status == 0, done.output
     assert f"key {key} of release is trusted" in done.stdout
     proxy.start()
     assert keys(proxy, "trusted") == [key]
-    refused = proxy("keys", "lost", keys(proxy, "active")[0], "--offline", "--reason", "again")
+    refused = proxy("keys", "lost", keys(proxy, "active")[0], "--offline", "--reason", "again", "--yes")
     assert refused.status != 0
     assert "is already writing" in refused.output
     async with caller(proxy.host) as client:
@@ -161,7 +161,9 @@ async def test_init_and_serve_do_not_send_to_each_other(proxy: Served) -> None:
     assert said.status == 3
     (command,) = re.findall(r"countersign (keys lost \S+)", said.output)
     assert command == f"keys lost {key[:12]}"
-    done = proxy(*command.split(), "--offline", "--reason", "as init says")
+    unasked = proxy(*command.split(), "--offline", "--reason", "as init says")
+    assert (unasked.status, "nothing was done" in unasked.output) == (1, True)
+    done = proxy(*command.split(), "--offline", "--reason", "as init says", "--yes")
     assert done.status == 0, done.output
 
 

@@ -44,7 +44,7 @@ def section(heading: str) -> list[list[str]]:
 def typed(proxy: Served, words: list[str], status: int = 0) -> Ran:
     """What the page says, in the folder of the configuration; whoever is asked says yes."""
     said, into = (words[: words.index(">")], words[-1]) if ">" in words else (words, None)
-    if said[1] in ("apply", "revert") and not {"--yes", "--offline"} & set(said):
+    if said[1] in ("apply", "revert") and "--yes" not in said:
         said = [*said, "--yes"]
     there = [str(proxy.folder / word) if word.endswith(".yaml") else word for word in said]
     ran = run(PROGRAM, *there, "--config", proxy.config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -11,7 +12,9 @@ import pytest
 import time_machine
 
 from hsm import KeyInfo, TokenInfo
+from proxy.config import load
 from proxy.server.doctor.checkup import DoctorFinding, State, _key, check_tokens
+from proxy.server.doctor.examine import _configuration
 from proxy.server.doctor.upstream import _clock
 from proxy.tokens.setup import Seen
 from tests.unit.config.test_settings import MINIMAL, SIGNING, parse
@@ -91,3 +94,13 @@ async def test_no_tokens_are_a_warning_and_one_without_its_pin_is_wrong(tmp_path
     found = await check_tokens(parse(SIGNING, str(tmp_path)))
     assert found.worst == "wrong"
     assert "PIN of token hsm" in found.inner[0].detail
+
+
+def test_a_warning_about_a_line_was_called_1(tmp_path: Path) -> None:
+    path = tmp_path / "countersign.yaml"
+    path.write_text(MINIMAL)
+    inner = _configuration(load(path)).inner
+    assert inner
+    for found in inner:
+        assert re.fullmatch(r"countersign\.yaml:\d+:\d+", found.name)
+        assert str(tmp_path) not in found.detail
