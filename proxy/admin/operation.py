@@ -211,7 +211,7 @@ class Command:
     printed if there are none; with `limit`, `--limit` is an option and this its default; the result of `below`, an
     operation without a command of its own, is printed below the list. `named` returns the id of the entry that a user
     names in another way, shown as `metavar`, among all entries of the list at the path `named_in`; `may_name` raises
-    ValueError, with what is right, for a text that can name none. `listed_by` is the command that lists them. If
+    ValueError for a text that can name none. `listed_by` is the command that lists them. If
     `waits` is true of the result, or of the entries of a list, the exit code is 1. `reason` is the help text of
     `--reason`. `aside` goes to standard error.
     With `asks`, the command shows the plan of a change and asks for confirmation; with `diff` that plan is a

@@ -38,6 +38,10 @@ def watch(
     output: Output = OutputFormat.TEXT,
 ) -> None:
     """Wait for a job, with a progress bar. Exit code 5: left with Ctrl-C."""
+    from proxy.cli.typed import checked
+    from proxy.jobs.operations import show_job
+
+    checked(show_job, {"id": job})
     raise typer.Exit(waited_for(place_of(server, token, config), job, output))
 
 

@@ -86,8 +86,9 @@ def _check_place(operation: Operation, name: str, value: object) -> None:
     if command.may_name is not None:
         try:
             command.may_name(str(value))
-        except ValueError as why:
-            raise wrong(command.metavar, value, str(why)) from None
+        except ValueError:
+            listed = f"nothing is listed under this; see: countersign {group} {command.listed_by}"
+            raise wrong(command.metavar, value, listed) from None
     elif command.named is None and re.fullmatch(PLACES[name][0], str(value)) is None:
         label = {"profile": "PROFILE", "fingerprint": "KEY"}.get(name, command.metavar)
         listed = f"no {group.removesuffix('s')} has this id; list them: countersign {group} {command.listed_by}"
@@ -121,7 +122,7 @@ def _read(name: str, field: FieldInfo, mark: Argument | Option, typed: Any) -> A
         return typed
     if typed == "" and isinstance(mark, Option):
         raise wrong(label, typed, f"empty; give {label} a value, or leave it out")
-    if reads == "choice":
+    if choices:
         return choice_of(label, typed, choices)
     if reads == "number":
         least, most = ([getattr(m, at) for m in field.metadata if hasattr(m, at)] for at in ("ge", "le"))

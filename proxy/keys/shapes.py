@@ -28,7 +28,9 @@ def _overlap(text: str) -> str:
 
 
 Span = Annotated[str, AfterValidator(_span)]
-Overlap = Annotated[str, AfterValidator(_overlap)]
+Overlap = Annotated[
+    str, AfterValidator(_overlap), Wanted("write dual-sign:14d, publish-first:14d, both with a comma, or none")
+]
 TokenName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
     Wanted("write the name of a token, as under `tokens` in the configuration"),

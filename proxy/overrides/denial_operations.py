@@ -12,33 +12,34 @@ from pydantic import AfterValidator, Field
 
 from proxy.admin.operation import Argument, Call, Command, Option, Row, Scope, operation
 from proxy.admin.shapes import Line, Moment, Next, Page, Shape, Why, filled, one_repository, page_of
+from proxy.admin.wording import Wanted
 from proxy.oci.duration import minute
 from proxy.oci.faults import Fault, NotFound, quoted
 from proxy.oci.image_name import host_of, parse_name
 from proxy.oci.reference import Digest, parse_digest
 from proxy.trust.denial import Denial
-from proxy.trust.pattern import check_pattern
+from proxy.trust.pattern import is_pattern
 from proxy.trust.roles import Permission
 
 
 def _deniable(text: str) -> str:
     """Return the text. Raises ValueError if it is neither a digest nor a pattern."""
-    if ":" not in text:
-        return check_pattern(text)
+    if ":" not in text and is_pattern(text):
+        return text
     try:
         return parse_digest(text)
     except Fault:
         with suppress(Fault):
-            name = parse_name(text, (host_of(text),))
-            raise ValueError(
-                f"names what may change; deny its digest, which `countersign verify {name.repository}:"
-                f"{name.reference}` shows, or the repository {name.repository}"
-            ) from None
-        raise ValueError(_A_TARGET) from None
+            name = parse_name("" if ":" not in text or text.startswith("sha") else text, (host_of(text),))
+            image = f"{name.repository}:{name.reference}"
+            raise ValueError(f"an image may change; its digest is what `countersign verify {image}` shows") from None
+        raise ValueError from None  # `Target` says what is right
 
 
-_A_TARGET = "write a digest (sha256: and 64 hex digits), a repository such as team/app, or a pattern such as team/**"
-Target = Annotated[Line, AfterValidator(_deniable)]
+Target = Annotated[
+    Line, AfterValidator(_deniable),
+    Wanted("write a digest (sha256: and 64 hex digits), a repository such as team/app, or a pattern such as team/**"),
+]  # fmt: skip
 
 
 class NewDenial(Why, frozen=True):

@@ -63,7 +63,11 @@ def test_a_path_says_which_part_of_it_is_wrong(route: Route) -> None:
 async def test_a_wrong_value_in_a_call_is_answered_in_our_words() -> None:
     async with admin() as a:
         for path, body, said in (
-            ("keys/release/rotate", {"reason": "r", "overlap": "dual-sign:14"}, "overlap: allowed: "),
+            (
+                "keys/release/rotate",
+                {"reason": "r", "overlap": "dual-sign:14"},
+                "; write dual-sign:14d, ",
+            ),
             ("keys/abcdef01/compromise", {"reason": "r", "since": "yesterday"}, "since: not a time; write a time with"),
             ("keys/abcdef01/compromise", {"reason": "r", "since": "2027"}, "since: before the year 2000; write a time"),
             ("keys/release/import", {"reason": "r", "id": "zz"}, "id: write hex digits"),

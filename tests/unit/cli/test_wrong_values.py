@@ -23,6 +23,7 @@ from proxy.cli import app
 from proxy.cli.exits import Exit
 from proxy.cli.typed import key_of, marked, spelled
 from proxy.server.operations import OPERATIONS as ALL
+from tests.unit.config.test_settings import SIGNING
 
 INSIDE = re.compile(
     r"/admin/v1|Value error|Input should|String should|validation error|Traceback|pydantic|"
@@ -168,6 +169,35 @@ def test_a_wrong_value_was_sent_or_told_in_the_words_of_the_inside(
     assert wrong == {}
     inert = "".join(err for _, _, err in told.values()).replace("\n", "")
     assert inert.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("words", "label"),
+    [
+        ("client-config lynx", "CLIENT lynx"), ("client-config docker -o xml", "--output xml"),
+        ("config explain Team/App", "REPOSITORY Team/App"), ("config validate -o xml", "--output xml"),
+        ("jobs watch x", "ID x"), ("jobs watch é", "ID 'é'"), ("trust export --image a:1", "--image"),
+        ("breakglass --offline --repository Team/App --reason r", "--repository Team/App"),
+        ("breakglass --offline --repository a --digest sha256:x --reason r", "--digest sha256:x"),
+        ("breakglass --offline --repository a --reason r --for 3d", "--for 3d"),
+        ("breakglass --offline --repository a --reason r --for soon", "--for soon"),
+        ("breakglass --offline --repository a", "--reason ''"), ("breakglass --repository a", "--offline"),
+    ],
+)  # fmt: skip
+def test_commands_by_hand_say_it_likewise(
+    words: str, label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "countersign.yaml").write_text(SIGNING)
+    monkeypatch.setenv("COUNTERSIGN_CONFIG", str(tmp_path))
+    monkeypatch.setattr(http.client.HTTPConnection, "request", refuse)
+    monkeypatch.setattr(sys, "argv", ["countersign", *words.split()])
+    with pytest.raises(SystemExit) as left:
+        app.run()
+    printed = capsys.readouterr()
+    assert (left.value.code, printed.out) == (Exit.USAGE, "")
+    assert label in printed.err
+    assert INSIDE.search(printed.err) is None
+    assert [each.name for each in tmp_path.iterdir()] == ["countersign.yaml"]
 
 
 @pytest.mark.parametrize(

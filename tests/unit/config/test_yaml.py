@@ -1,5 +1,6 @@
 """YAML as configuration reads it: plain data with positions, and nothing that two parsers read differently."""
 
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -159,3 +160,20 @@ def test_where_is_shown_without_control_characters() -> None:
 )
 def test_found_in_words(value: object, words: str) -> None:
     assert describe(value) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("off", 'read as a word, or as true or false; write "off", true or false'),
+        ("9" * 23, "a number larger than any setting takes; the largest is 9223372036854775807"),
+    ],
+)
+def test_a_word_and_a_number_were_refused_with_advice_that_did_not_help(text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        read(f"mode: {text}\n".encode(), Path("c.yaml"))
+
+
+def test_the_comment_that_init_writes_can_be_typed_as_it_stands() -> None:
+    for word in ("enforce", "warn", "'off'"):
+        assert read(f"mode: {word}\n".encode(), Path("c.yaml")).data == {"mode": word.strip("'")}
