@@ -140,6 +140,22 @@ async def test_sigterm_with_two_hundred_transfers_running(proxy: Served, port: i
     assert "Traceback" not in proxy.daemon.printed()
 
 
+async def test_after_sigterm_every_pull_is_in_the_log_and_in_the_journal(proxy: Served, port: int) -> None:
+    """Lines of requests and rows of pulls are written together, some time later: none may be lost at the end."""
+    async with caller(proxy.host) as client, adversary(port, proxy.upstream.host):
+        proxy.start()
+        await furnished(client, proxy)
+        answers = [await client.pull(REPOSITORY, "big") for _ in range(60)]
+        proxy.signal(signal.SIGTERM)
+    assert {answer.status for answer in answers} == {200}
+    assert await asyncio.to_thread(proxy.daemon.process.wait, 30) == 0
+    lines = [json.loads(line) for line in proxy.daemon.printed().splitlines() if line.startswith("{")]
+    logged = [line["request_id"] for line in lines if line["event"] == "request" and line["kind"] == "PullManifest"]
+    assert logged[-len(answers) :] == [answer.headers["x-request-id"] for answer in answers]
+    rows = proxy.rows("SELECT count FROM journal WHERE kind = 'pull.allowed' AND at >= ?", lines[0]["timestamp"][:19])
+    assert sum(count for (count,) in rows) == len(answers)
+
+
 async def test_sigterm_with_nothing_to_do_is_soon_over(proxy: Served) -> None:
     proxy.start()
     began = time.monotonic()
