@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 from statistics import median
+from subprocess import Popen
 from time import perf_counter
 
 from aiohttp import ClientConnectionError
@@ -32,8 +33,8 @@ async def start(run: Run) -> list[Row]:
     token = [await _token(config) for _ in range(run.rounds)]
     for _ in range(run.rounds):
         begun = perf_counter()
-        async with bench.countersign(config, port, wait=False):
-            await served(f"{url(port)}/v2/bench/app/manifests/{image('start').digest}")
+        async with bench.countersign(config, port, wait=False) as running:
+            await served(f"{url(port)}/v2/bench/app/manifests/{image('start').digest}", running)
             taken.append(perf_counter() - begun)
     ours = Measured(tuple(taken))
     own = ours.median - median(token)
@@ -43,7 +44,8 @@ async def start(run: Run) -> list[Row]:
     ]
 
 
-async def served(target: str) -> None:
+async def served(target: str, running: Popen[bytes]) -> None:
+    """Return once the server answers this pull. Raises RuntimeError when it has ended."""
     async with clients(1) as session:
         while True:
             try:
@@ -52,6 +54,8 @@ async def served(target: str) -> None:
                     assert reply.status == 200, reply.status
                     return
             except ClientConnectionError:
+                if running.poll() is not None:
+                    raise RuntimeError(f"the server ended with {running.returncode}; see its log") from None
                 await asyncio.sleep(0.01)
 
 
