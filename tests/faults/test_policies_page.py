@@ -67,7 +67,7 @@ async def test_each_section_does_what_it_says(proxy: Served) -> None:
 
         assert (await pulled("1"), await pulled("2")) == (200, 200)
 
-        show, lint, test, plan, apply, history, diff = section("Change something")
+        show, lint, test, plan, apply, history, diff = section("Make a change")
         typed(proxy, show)
         assert "mode: warn" in file.read_text()
         text = file.read_text().replace("mode: warn", "mode: enforce")
@@ -88,7 +88,7 @@ async def test_each_section_does_what_it_says(proxy: Served) -> None:
         for words in section("In git"):
             typed(proxy, words)
 
-        history, revert = section("On a bad night")
+        history, revert = section("Roll back")
         typed(proxy, history)
         assert "revision 3 is in force" in typed(proxy, revert).stdout
         assert (await pulled("1")) == 200
