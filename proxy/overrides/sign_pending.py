@@ -24,7 +24,7 @@ from proxy.registry.request import Request, Response
 from proxy.registry.signing.attach import attach
 from proxy.registry.signing.retag import bind, clear, tree
 from proxy.registry.signing.sign import sign, wanted
-from proxy.registry.signing.sign_children import sign_children
+from proxy.registry.signing.sign_children import wanted_below
 from proxy.registry.writing.tags import held
 from proxy.registry.writing.write import exists
 from proxy.trust.actor import Actor
@@ -94,11 +94,11 @@ async def _signed(push: UnsignedPush, rules: PushRules, request: Request, ports:
     claims, by = claims_at(rules.claims, push.who, push.at), Actor(push.who, OWED, "", request.request_id)
     pairs = wanted(rules.formats, push.repository, tags, ports)
     try:
-        await sign(push.repository, about, pairs, rules.sign_with, claims, by, ports)
+        also = await wanted_below(push.repository, subject.manifest, tags, rules, request, ports)
+        await sign(push.repository, about, pairs, rules.sign_with, claims, by, ports, also=also)
     except Fault as full:  # pushes have priority
         raise Unavailable(full.message) from None
     try:
-        await sign_children(push.repository, subject.manifest, tags, rules, claims, by, request, ports)
         await attach(push.repository, about, request, ports)
         now = None if push.tag is None else await exists(push.repository, push.tag, request, ports)
         if now == push.digest:

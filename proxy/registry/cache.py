@@ -27,6 +27,7 @@ from proxy.registry.single_flight import SingleFlight
 from proxy.registry.transfers import Transfers
 from proxy.trust.decision import Decision, of_decision
 from proxy.trust.fact import TagFact
+from proxy.trust.ledger import SignatureKey
 from proxy.trust.question import Question, Resolved, of_manifest
 from proxy.trust.requirement import Outcome, RequirementOutcome, of_outcome
 
@@ -92,6 +93,7 @@ class Cache:
         self.transfers = Transfers(limits, monotonic)
         self.push_probes = Shares(limits.push_probes)
         self.blobs: Bounded[ManifestKey, bool] = Bounded(20_000)  # our small blobs that are known to be upstream
+        self.attached: dict[SignatureKey, Digest | None] = {}  # in which manifest, until the ledger has it
         # fallback tags, and when each was first seen
         self.kept_by_users: Bounded[tuple[Repository, Tag], datetime] = Bounded(1_000)
         # the reference each last passed under: where to look first

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 
 from proxy.journal import event
@@ -18,7 +18,7 @@ from proxy.registry.put import put, refused
 from proxy.registry.reading.artifact import needs_no_signature
 from proxy.registry.reading.fresh import require_fresh
 from proxy.registry.reading.gate import holder_of, turned_away
-from proxy.registry.reading.read import examined
+from proxy.registry.reading.read import all_ended, examined
 from proxy.registry.reading.refuse import record_refusal
 from proxy.registry.reading.resolve import learn
 from proxy.registry.request import Request, Response
@@ -29,7 +29,7 @@ from proxy.registry.signing.unsigned import record_unsigned
 from proxy.registry.writing.admit import admit, ask_to_log_in, still_admitted, unmoved
 from proxy.registry.writing.fallback_tag import TooMuch, list_referrer
 from proxy.registry.writing.tags import Held, held
-from proxy.registry.writing.write import unsure
+from proxy.registry.writing.write import cancel_opened, unsure
 from proxy.trust import explain
 from proxy.trust.question import Caller, Resolved, name_of
 from proxy.trust.reason import Reason
@@ -78,8 +78,12 @@ async def _push(op: PushManifest, room: Room, request: Request, ports: Ports) ->
             by = name_of(this.caller), getattr(this.caller, "how", "")
             accepted = _event(event.EventKind.PUSH_ACCEPTED, op, this.caller, request, ports, digest=subject.digest)
             accepted = accepted._replace(detail={**accepted.detail, **this.merged})
-            await record_move(this.moved, subject.digest, by, hold, ports, *([accepted] if answer.status < 400 else []))
+            events = [accepted] if answer.status < 400 else []
+            await record_move(this.moved, subject.digest, by, hold, ports, *events, records=this.records)
         finally:
+            ports.cache.later(cancel_opened(request, ports))
+            with suppress(Unavailable):  # what was attached before the push failed
+                await this.records.make(ports)
             finish_later(hold, request, ports)
     if answer.status < 400:
         ports.cache.forget_denials(op.repository)
@@ -170,12 +174,12 @@ async def _signed(this: Push, request: Request, ports: Ports) -> Response:
     await _list(this, request, ports)
     for tag in this.tags:
         signed = await ready(this, signed, request, ports)
-        answer = await _move(this, tag, request, ports)
+        answer, _ = await all_ended(_move(this, tag, request, ports), this.records.make(ports))
         if answer.status >= 400:
             break
     if this.moved:
         signed = await ready(this, signed, request, ports)
-        await bind(this.op.repository, this.descriptor, this.moved, request, ports)
+        await bind(this.op.repository, this.descriptor, this.moved, request, ports, this.records)
     return answer if answer.status >= 400 else replace(answer, warning=failover_warning(signed.made, ports))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass, field, replace
 
 from proxy.oci.limits import Limits
+from proxy.oci.operation import UploadChunk
 from proxy.registry.budget import Budget
 from proxy.registry.ports.upstream import Credential, Headers, UpstreamResponse
 
@@ -30,6 +32,8 @@ class Request:
     cut: Callable[[], None] = do_nothing  # closes the caller's connection at once
     network: str | None = None  # the network whose share of a bound this request uses; None: no single network's
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
+    # uploads opened ahead with this credential; None: that failed, and is tried again when the blob is there
+    opened: list[asyncio.Task[UploadChunk | None]] = field(default_factory=list, compare=False, repr=False)
 
     def fresh(self) -> Request:
         """Return the same request with an unspent budget."""

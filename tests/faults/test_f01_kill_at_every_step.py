@@ -17,7 +17,7 @@ from proxy.oci.operation import FinishUpload, PushManifest, StartUpload
 from proxy.oci.reference import subject_of_tag
 from proxy.registry.cache import Cache
 from proxy.trust.ledger import Stage
-from tests.worlds.conversation import World, world
+from tests.worlds.conversation import REPO, World, world
 from tests.worlds.crash import Killed, StepBudget, dying, restarted
 from tests.worlds.images import Image, image, index
 from tests.worlds.memory import MemoryFacts, MemoryLedger
@@ -26,22 +26,34 @@ from tests.worlds.registry import MemoryRegistry
 APP = image("app")
 BOTH = index(image("amd"), image("arm", docker=True))
 SHAPES = {"image": APP, "index": BOTH}
-SIDE_BY_SIDE = 3  # signatures of one manifest that the token is asked for together: what one death may leave unheard
+SIDE_BY_SIDE = 5  # signatures of a manifest and its children that are stored together: what one death may leave unheard
 
 
-async def scene(one: Image, *, referrers: bool, shared: bool = False) -> World:
+async def scene(one: Image, *, referrers: bool, shared: bool = False, opens: bool = False) -> World:
+    """With `opens`, upstream takes a blob in two requests, and the proxy opens uploads while the token signs."""
     w = await world(registry=MemoryRegistry(referrers=referrers))
     w.store.tags.sole = not shared
+    if opens:
+        w.registry.single_post = False
     for part in (one, *one.children):
         for blob in part.blobs:
             w.registry.put_blob("team/app", blob)
     return w
 
 
-async def steps_of(one: Image, *, referrers: bool) -> int:
+def mortal(w: World, budget: StepBudget) -> World:
+    """The same world with so many steps left; it has learned how upstream takes blobs."""
+    mortal = dying(w, budget)
+    if not w.registry.single_post:
+        mortal.ports.cache.single_post[REPO] = False
+    return mortal
+
+
+async def steps_of(one: Image, *, referrers: bool, opens: bool) -> int:
     budget = StepBudget()
-    w = dying(await scene(one, referrers=referrers), budget)
+    w = mortal(await scene(one, referrers=referrers, opens=opens), budget)
     await w.push(one, "team/app", "v1")
+    await w.ports.cache.settle()
     return budget.steps
 
 
@@ -92,15 +104,19 @@ async def check(w: World, one: Image, deaths: int = 1) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(("shape", "referrers"), [("image", True), ("image", False), ("index", False)])
-async def test_killed_at_every_step_of_a_push(shape: str, referrers: bool, after: bool) -> None:
+@pytest.mark.parametrize("opens", [False, True], ids=["one request", "opens"])
+@pytest.mark.parametrize(("shape", "referrers"), [("image", True), ("image", False), ("index", False), ("index", True)])
+async def test_killed_at_every_step_of_a_push(shape: str, referrers: bool, opens: bool, after: bool) -> None:
+    """Also at what is done while the token signs, while the tag is written, and beside other uploads."""
     one = SHAPES[shape]
-    steps = await steps_of(one, referrers=referrers)
+    steps = await steps_of(one, referrers=referrers, opens=opens)
     assert steps > 20
     for left in range(steps):
-        w = await scene(one, referrers=referrers)
+        w = await scene(one, referrers=referrers, opens=opens)
         with suppress(Killed):
-            await dying(w, StepBudget(left, after)).push(one, "team/app", "v1")
+            dies = mortal(w, StepBudget(left, after))
+            await dies.push(one, "team/app", "v1")
+        await dies.ports.cache.settle()
         await check(w, one)
 
 

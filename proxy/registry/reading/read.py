@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -77,6 +77,15 @@ async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
             return await job
 
     return list(await asyncio.gather(*(one(job) for job in work)))
+
+
+async def all_ended(*work: Awaitable[Any]) -> list[Any]:
+    """Return the results once all have ended, so that nothing goes on when one failed. Raises the first failure."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
 
 
 async def read_manifest(

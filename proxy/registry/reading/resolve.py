@@ -136,8 +136,10 @@ async def _learn(repository: Repository, resolved: Resolved, ports: Ports) -> No
         ports.cache.unlearned.pop(place, None)
 
 
-async def learn(repository: Repository, resolved: Resolved, ports: Ports, *, artifact: bool | None = None) -> None:
-    """Record what this manifest lists: content, never a verdict."""
+async def learn(
+    repository: Repository, resolved: Resolved, ports: Ports, *, artifact: bool | None = None, fresh: bool = False
+) -> None:
+    """Record what this manifest lists: content, never a verdict. `fresh`: the store is not searched for it first."""
     m = resolved.manifest
     fact = ManifestFact(
         repository=repository,
@@ -149,7 +151,7 @@ async def learn(repository: Repository, resolved: Resolved, ports: Ports, *, art
         subject=m.subject.digest if m.subject else None,
         artifact=artifact,
     )
-    await ports.facts.learn(fact)
+    await ports.facts.learn(fact, fresh=fresh)
 
 
 ERROR_BODY = 64 * 1024

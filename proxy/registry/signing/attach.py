@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from proxy.formats import carrier
 from proxy.formats.format import Blob, Signing
 from proxy.formats.table import FORMATS, claimed_by
 from proxy.journal.event import Event, EventKind
-from proxy.oci.faults import Corrupt, Fault
+from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import EMPTY_JSON, OCI_MANIFEST, Descriptor, parse
 from proxy.oci.reference import Digest, Repository, Tag, digest_of, signature_tag
 from proxy.registry.ports_in_use import Ports
+from proxy.registry.reading.read import all_ended, together
 from proxy.registry.request import Request
+from proxy.registry.signing.records import Records
 from proxy.registry.signing.sign import SIMPLE, names_a_tag, signing_by, tag_of
 from proxy.registry.writing.fallback_tag import list_referrer
-from proxy.registry.writing.write import change_tag, exists, write_blob, write_manifest
+from proxy.registry.writing.write import Prepare, change_tag, exists, nothing, open_ahead, write_blob, write_manifest
 from proxy.trust.fact import ManifestFact
 from proxy.trust.keys import VERIFYING, KeyState
-from proxy.trust.ledger import Entry, Stage
+from proxy.trust.ledger import Entry, SignatureKey, Stage
 
 _LEFT_ALONE = frozenset({KeyState.RETIRED, KeyState.DESTROYED})  # signatures by these keys stay where they are
 
@@ -35,6 +39,7 @@ async def attach(
     simple: bool = True,
     others: bool = True,
     relist: bool = False,
+    records: Records | None = None,
 ) -> None:
     """Put every signature for this digest that is in our ledger and `due` upstream, in each place its format needs.
 
@@ -43,22 +48,55 @@ async def attach(
     `moved`: the tags that the caller holds and knows to point here, or at an index above. `simple` and `others` select
     what is examined: the `.sig`, and the referrers. `relist`: check the index of referrers again even for signatures
     that are already attached. Raises Unavailable, Corrupt, or Fault UNAUTHORIZED to be relayed. Nothing is written if
-    everything is already in place.
+    everything is already in place. With `records`, the caller makes those of what was attached, also if this raises.
     """
+    made = Records() if records is None else records
     async with ports.cache.lock(("attach", repository, subject.digest)):
-        known = due(await ports.ledger.entries(repository, subject.digest), moved)
-        entries = [e for e in known if e.signature is not None]
+        there = dict(ports.cache.attached)  # before the ledger is read: it has what is no longer here
+        known = [_as_attached(e, there) for e in await ports.ledger.entries(repository, subject.digest)]
+        entries = [e for e in due(known, moved) if e.signature is not None]
         layers = [e for e in entries if e.key.format == SIMPLE] if simple else []
         referring = [e for e in live(entries, ports) if e.key.format != SIMPLE and _writable(e, ports)]
-        both = await asyncio.gather(
-            _attach_simple(repository, subject.digest, layers, request, ports),
-            _attach_referrers(repository, subject, referring if others else (), request, ports, relist=relist),
-            return_exceptions=True,  # neither may continue after this lock is released
-        )
-        for failed in both:
-            if failed is not None:
-                raise failed
+        try:
+            await all_ended(
+                _attach_simple(repository, subject.digest, layers, made, request, ports),
+                _attach_referrers(
+                    repository, subject, referring if others else (), made, request, ports, relist=relist
+                ),
+            )
+        finally:
+            if records is None:
+                await made.make(ports)
     ports.cache.forget_denials(repository)
+
+
+def _as_attached(entry: Entry, there: Mapping[SignatureKey, Digest | None]) -> Entry:
+    if entry.key not in there or entry.stage is Stage.ATTACHED:
+        return entry
+    return replace(entry, stage=Stage.ATTACHED, artifact=there[entry.key])
+
+
+def prepare_uploads(repository: Repository, request: Request, ports: Ports, entries: Sequence[Entry]) -> None:
+    """Open uploads for what is attached first of these entries, while the token signs them.
+
+    What fails here is tried again by `attach`, which says why.
+    """
+    bundles = [entry for entry in entries if entry.key.format != SIMPLE]
+    for _ in bundles or entries[:1]:
+        open_ahead(repository, request, ports)
+
+
+def send_payloads(repository: Repository, entries: Sequence[Entry], request: Request, ports: Ports) -> None:
+    """Begin to upload what the `.sig` will list, beside the bundles: nothing lists it yet. Failures as above."""
+    payloads = [e.message for e in entries if e.key.format == SIMPLE and e.stage is Stage.SIGNED]
+    if payloads:
+        apart = replace(request, opened=[])  # the bundles need those
+        ports.cache.later(_sent([write_blob(repository, data, apart, ports) for data in (EMPTY_JSON, *payloads)]))
+
+
+async def _sent(uploads: Sequence[Coroutine[object, object, Digest]]) -> None:
+    with suppress(Unavailable, Corrupt, Fault):
+        await together(uploads)
 
 
 def due(entries: Sequence[Entry], moved: Collection[Tag] = ()) -> list[Entry]:
@@ -71,7 +109,7 @@ def due(entries: Sequence[Entry], moved: Collection[Tag] = ()) -> list[Entry]:
 
 
 async def _attach_simple(
-    repository: Repository, subject: Digest, entries: Sequence[Entry], request: Request, ports: Ports
+    repository: Repository, subject: Digest, entries: Sequence[Entry], made: Records, request: Request, ports: Ports
 ) -> None:
     """Bring the `.sig` tag up to date: our signatures bounded, all others unchanged."""
     if not entries:
@@ -83,8 +121,8 @@ async def _attach_simple(
     base: bytes | None = None
     strange: bytes | None = None
 
-    if fresh := [e for e in keep if e.stage is not Stage.ATTACHED]:
-        await upload(repository, [blobs[e.key] for e in fresh], request, ports)
+    fresh = [blobs[e.key] for e in keep if e.stage is not Stage.ATTACHED]
+    beside = partial(upload, repository, fresh, request, ports) if fresh else nothing
 
     def change(old: bytes | None) -> bytes | None:
         nonlocal base, strange
@@ -97,16 +135,14 @@ async def _attach_simple(
 
     prepare = partial(upload, repository, [blobs[e.key] for e in keep], request, ports)
     tag = signature_tag(subject)
-    written = await change_tag(repository, tag, OCI_MANIFEST, change, prepare, request, ports)
+    written = await change_tag(repository, tag, OCI_MANIFEST, change, prepare, request, ports, beside=beside)
     artifact = None if written is None else digest_of(written)
     if written is not None and strange is not None:
         await ports.journal.record(replaced(repository, subject, strange, request, ports))
     known = None if base is None else await ports.facts.manifest(repository, digest_of(base))
     proven = None if known is None else known.artifact  # our layers need no proof
-    await asyncio.gather(
-        _done(repository, subject, keep, artifact, request, ports),
-        learn_list(repository, subject, written, ports, artifact=proven),
-    )
+    made.add(repository, subject, keep, artifact, request, ports)
+    made.calls.append(partial(learn_list, repository, subject, written, ports, artifact=proven))
 
 
 def taken_off(entries: Sequence[Entry], keep: Collection[Entry], ports: Ports) -> list[Entry]:
@@ -193,6 +229,7 @@ async def _attach_referrers(
     repository: Repository,
     subject: Descriptor,
     entries: Sequence[Entry],
+    made: Records,
     request: Request,
     ports: Ports,
     *,
@@ -206,51 +243,17 @@ async def _attach_referrers(
         )
         digest = digest_of(body)
         there = entry.stage is Stage.ATTACHED and await exists(repository, digest, request, ports) == digest
+        prepare = partial(upload, repository, [blob], request, ports)
+        write: Prepare = nothing
         if not there:
-            await write_manifest(
-                repository,
-                digest,
-                body,
-                OCI_MANIFEST,
-                partial(upload, repository, [blob], request, ports),
-                request,
-                ports,
-            )
+            await prepare()
+            write = partial(write_manifest, repository, digest, body, OCI_MANIFEST, prepare, request, ports)
         if entry.stage is Stage.ATTACHED and entry.artifact != digest:  # the key has new certificates
-            await ports.ledger.advance([entry.key], Stage.ATTACHED, digest)
+            made.calls.append(partial(ports.ledger.advance, [entry.key], Stage.ATTACHED, digest))
         if relist or not there or entry.stage is not Stage.ATTACHED:
-            await list_referrer(repository, subject.digest, body, request, ports, locked=True)
-            await asyncio.gather(  # one commit
-                _done(repository, subject.digest, [entry], digest, request, ports),
-                learn_list(repository, subject.digest, None if there else body, ports),
-            )
-
-
-async def _done(
-    repository: Repository,
-    subject: Digest,
-    entries: Sequence[Entry],
-    artifact: Digest | None,
-    request: Request,
-    ports: Ports,
-) -> None:
-    """Record what is upstream now; signatures that were attached before and still are need no record."""
-    fresh = [e for e in entries if e.stage is not Stage.ATTACHED]
-    if not fresh:
-        return
-    events = [
-        ports.event(
-            EventKind.SIGNATURE_ATTACHED,
-            None,
-            request,
-            about=(repository, e.key.bound, subject),
-            detail={"format": e.key.format, "key": e.key.fingerprint, "artifact": artifact or ""},
-        )
-        for e in fresh
-    ]
-    await asyncio.gather(  # one commit
-        ports.ledger.advance([e.key for e in fresh], Stage.ATTACHED, artifact), ports.journal.record(*events)
-    )
+            await list_referrer(repository, subject.digest, body, request, ports, locked=True, write=write)
+            made.add(repository, subject.digest, [entry], digest, request, ports)
+            made.calls.append(partial(learn_list, repository, subject.digest, None if there else body, ports))
 
 
 async def learn_list(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from proxy.formats.format import claims_at
 from proxy.oci.faults import Unavailable
@@ -14,10 +14,11 @@ from proxy.oci.reference import Digest, Tag, subject_of_tag
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.resolve import learn
 from proxy.registry.request import Request
-from proxy.registry.signing.attach import attach, live
+from proxy.registry.signing.attach import attach, live, prepare_uploads, send_payloads
+from proxy.registry.signing.records import Records
 from proxy.registry.signing.retag import tree
 from proxy.registry.signing.sign import SIMPLE, sign, wanted
-from proxy.registry.signing.sign_children import sign_children
+from proxy.registry.signing.sign_children import wanted_below
 from proxy.registry.writing.admit import still_admitted
 from proxy.registry.writing.tags import Held
 from proxy.trust.actor import Actor
@@ -40,6 +41,7 @@ class Push:
     hold: Held
     moved: list[Tag] = field(default_factory=list)  # tags that point at this manifest upstream now
     merged: dict[str, object] = field(default_factory=dict)  # what the journal records about a merged list
+    records: Records = field(default_factory=Records)
     under_others: set[Tag] = field(default_factory=set)  # tags of lists, which hold more than the pushed entries
 
     @property
@@ -86,7 +88,9 @@ async def ready(this: Push, before: Signed | None, request: Request, ports: Port
         else:
             others = {e.key.fingerprint for e in signed.made if e.key.format != SIMPLE}
             waits = bool(this.tags) and all(e.key.fingerprint in others for e in signed.made)
-            await attach(repository, this.descriptor, request, ports, simple=not waits)
+            if waits:
+                send_payloads(repository, signed.made, request, ports)
+            await attach(repository, this.descriptor, request, ports, simple=not waits, records=this.records)
             before = signed
     raise Unavailable("policies and keys keep changing while this is pushed")
 
@@ -97,9 +101,16 @@ async def _sign(this: Push, rules: PushRules, request: Request, ports: Ports) ->
     by = Actor(name_of(this.caller), how_of(this.caller), "", request.request_id)
     claims = claims_at(rules.claims, by.name, ports.clock.now())
     pairs = wanted(rules.formats, repository, this.tags, ports)
-    made, _ = await asyncio.gather(
-        sign(repository, this.descriptor, pairs, rules.sign_with, claims, by, ports),
-        learn(repository, this.subject, ports),
+    below = await wanted_below(repository, this.subject.manifest, this.tags, rules, request, ports)
+    return await sign(
+        repository,
+        this.descriptor,
+        pairs,
+        rules.sign_with,
+        claims,
+        by,
+        ports,
+        also=below,
+        beside=partial(learn, repository, this.subject, ports, fresh=True),
+        meanwhile=partial(prepare_uploads, repository, request, ports),
     )
-    below = await sign_children(repository, this.subject.manifest, this.tags, rules, claims, by, request, ports)
-    return (*made, *below)

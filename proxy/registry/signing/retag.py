@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from functools import partial
 
 from proxy.formats import carrier
 from proxy.journal.event import Event, EventKind
@@ -15,8 +16,10 @@ from proxy.registry.budget import Exhausted
 from proxy.registry.ports.upstream import Credential
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.denied_parents import denied
+from proxy.registry.reading.read import together
 from proxy.registry.request import Request
 from proxy.registry.signing.attach import attach, layer_of, learn_list
+from proxy.registry.signing.records import Records
 from proxy.registry.signing.sign import SIMPLE, bound_to
 from proxy.registry.signing.sign_children import LEFT_OUT
 from proxy.registry.writing.immutable import immutable
@@ -32,41 +35,57 @@ LOOK_S = 20.0  # seconds between checks; the first is at every start
 
 
 async def bind(
-    repository: Repository, subject: Descriptor, tags: Sequence[Tag], request: Request, ports: Ports
+    repository: Repository,
+    subject: Descriptor,
+    tags: Sequence[Tag],
+    request: Request,
+    ports: Ports,
+    records: Records | None = None,
 ) -> None:
     """Attach everything signed for the manifest and for these tags to it, and then to its children.
 
-    The caller holds the tags and has seen them move here. Raises what `attach` raises.
+    The caller holds the tags and has seen them move here. `records` are the caller's to make, as those of `attach`.
+    Raises what `attach` raises.
     """
-    await attach(repository, subject, request, ports, moved=tags, others=False)
+    await attach(repository, subject, request, ports, moved=tags, others=False, records=records)
     below = [digest for digest in await tree(repository, (subject.digest,), ports) if digest != subject.digest]
     if not below:
         return
     signed = {
         e.key.digest for tag in tags for e in await ports.ledger.bound(repository, bound_to(repository, tag, ports))
     }
-    for digest in below:
-        fact = await ports.facts.manifest(repository, digest) if digest in signed else None
-        if fact is not None and await denied(repository, digest, ports) is None:
-            child = Descriptor(fact.media_type, digest, fact.size)
-            try:
-                await attach(repository, child, request, ports, moved=tags, others=False)
-            except Exhausted as much:  # the index itself is signed for the tags
-                request.budget.notes.append(f"{LEFT_OUT}: {much.what}")
-                return
+
+    async def child(digest: Digest) -> None:
+        fact = await ports.facts.manifest(repository, digest)
+        if fact is None or await denied(repository, digest, ports) is not None:
+            return
+        about = Descriptor(fact.media_type, digest, fact.size)
+        try:
+            await attach(repository, about, request, ports, moved=tags, others=False, records=records)
+        except Exhausted as much:  # the index itself is signed for the tags
+            note = f"{LEFT_OUT}: {much.what}"
+            request.budget.notes += [] if note in request.budget.notes else [note]
+
+    await together([child(digest) for digest in below if digest in signed])
 
 
 async def record_move(
-    moved: Collection[Tag], to: Digest | None, by: tuple[str, str], held: Held, ports: Ports, *events: Event
+    moved: Collection[Tag],
+    to: Digest | None,
+    by: tuple[str, str],
+    held: Held,
+    ports: Ports,
+    *events: Event,
+    records: Records | None = None,
 ) -> None:
     """Record a tag's move from the held rows' digest to this one (None: deleted). Every move is recorded here.
 
-    The facts, these rows of the journal and the end of the hold are one commit. Raises Unavailable.
+    The facts, these rows of the journal, the other records and the end of the hold are one commit. Raises Unavailable.
     """
     for tag in moved:
         ports.cache.forget_tag(held.repository, tag)
         held.points(tag, to, *by, more=bool(await _stale(held.repository, tag, to, ports)))
-    await asyncio.gather(held.give_back(), ports.journal.record(*events))
+    await (records or Records()).make(ports, held.give_back, partial(ports.journal.record, *events))
 
 
 def finish_later(held: Held, request: Request, ports: Ports) -> list[asyncio.Task[None]]:

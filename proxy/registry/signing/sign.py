@@ -7,7 +7,8 @@ they are sent anywhere, and are found again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -16,15 +17,26 @@ from proxy.formats.table import FORMATS
 from proxy.journal.event import Event, EventKind
 from proxy.oci.faults import Told, Unavailable
 from proxy.oci.manifest import Descriptor
-from proxy.oci.reference import Repository, Tag, parse_tag
+from proxy.oci.reference import Digest, Repository, Tag, parse_tag
 from proxy.registry.ports.keys import Timestamper, TokenState
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.fresh import require_fresh
+from proxy.registry.reading.read import all_ended, together
 from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 
 SIMPLE = "cosign-simple"
+_TOGETHER = 16  # signatures stored in one commit: a crash loses as many, and they are made again
+Wanted = tuple[Descriptor, Sequence[tuple[str, str]]]  # a manifest, and the (format, bound) pairs of its signatures
+
+
+async def nothing_else() -> None:
+    """Do nothing."""
+
+
+def unseen(_: Sequence[Entry]) -> None:
+    """Do nothing."""
 
 
 def bound_to(repository: Repository, tag: Tag | None, ports: Ports) -> str:
@@ -64,31 +76,41 @@ async def sign(
     claims: Mapping[str, str],
     by: Actor,
     ports: Ports,
+    *,
+    also: Sequence[Wanted] = (),
+    beside: Callable[[], Awaitable[object]] = nothing_else,
+    meanwhile: Callable[[Sequence[Entry]], None] = unseen,
 ) -> tuple[Entry, ...]:
     """Return a ledger entry with signature bytes for each key and pair; signs only those that are not signed yet.
 
     Every key of a profile on one token signs: on its first token, or else on the next available standby. A format that
     needs certificates is skipped for a key that has none, as long as another key or format is left. Raises Unavailable
     when no token or key is available or no format is left, Fault TOOMANYREQUESTS when the token's queue is full.
+
+    `also`: more manifests to sign in the same commits. `beside` is stored in the commit of the intents. `meanwhile` is
+    told what the token is about to sign. Both are for the first of several callers that request the same.
     """
     tried = set[tuple[BookKey, ...]]()
+    every: Sequence[Wanted] = ((subject, pairs), *also)
+    subjects = {one.digest: one for one, _ in every}
     while True:
         chosen = {profile: signers_now(profile, ports) for profile in profiles}
         keys: dict[SignatureKey, BookKey] = {}
         for profile, signers in chosen.items():
-            possible = [
-                (key, *pair) for key in signers for pair in pairs if key.chain or not FORMATS[pair[0]].certified
-            ]
-            if pairs and not possible:
-                names = " and ".join(dict.fromkeys(name for name, _ in pairs))
-                raise Unavailable(f"profile {profile} has no certificate chain yet, which {names} needs")
-            for key, name, bound in possible:
-                keys[SignatureKey(repository, subject.digest, key.fingerprint, name, bound)] = key
+            for one, formats in every:
+                possible = [
+                    (key, *pair) for key in signers for pair in formats if key.chain or not FORMATS[pair[0]].certified
+                ]
+                if formats and not possible:
+                    names = " and ".join(dict.fromkeys(name for name, _ in formats))
+                    raise Unavailable(f"profile {profile} has no certificate chain yet, which {names} needs")
+                for key, name, bound in possible:
+                    keys[SignatureKey(repository, one.digest, key.fingerprint, name, bound)] = key
         tried.add(_flat(chosen))
         try:
             return await ports.cache.once(
-                ("sign", repository, subject.digest, *keys),
-                partial(_alone, repository, subject, keys, claims, by, ports),
+                ("sign", repository, *keys),
+                partial(_alone, repository, subjects, keys, claims, by, ports, beside, meanwhile),
             )
         except Unavailable:
             if _flat({profile: signers_now(profile, ports) for profile in profiles}) in tried:
@@ -125,14 +147,18 @@ def failover_warning(entries: Sequence[Entry], ports: Ports) -> str | None:
 
 async def _alone(
     repository: Repository,
-    subject: Descriptor,
+    subjects: Mapping[Digest, Descriptor],
     keys: Mapping[SignatureKey, BookKey],
     claims: Mapping[str, str],
     by: Actor,
     ports: Ports,
+    beside: Callable[[], Awaitable[object]],
+    meanwhile: Callable[[Sequence[Entry]], None],
 ) -> tuple[Entry, ...]:
-    async with ports.cache.lock(("sign", repository, subject.digest)):
-        return await _signed(subject, keys, claims, by, ports)
+    async with AsyncExitStack() as alone:
+        for digest in sorted(subjects):  # all tasks lock in one order
+            await alone.enter_async_context(ports.cache.lock(("sign", repository, digest)))
+        return await _signed(subjects, keys, claims, by, ports, beside, meanwhile)
 
 
 def signing_by(key: BookKey, timestamp: bytes = b"") -> Signing:
@@ -141,17 +167,28 @@ def signing_by(key: BookKey, timestamp: bytes = b"") -> Signing:
 
 
 async def _signed(
-    subject: Descriptor,
+    subjects: Mapping[Digest, Descriptor],
     keys: Mapping[SignatureKey, BookKey],
     claims: Mapping[str, str],
     by: Actor,
     ports: Ports,
+    beside: Callable[[], Awaitable[object]],
+    meanwhile: Callable[[Sequence[Entry]], None],
 ) -> tuple[Entry, ...]:
-    """Return the signed entries, in three batched steps (intents, bytes, rows): each commit costs a disk write."""
-    entries = {entry.key: entry for entry in await _intended(subject, keys, claims, ports)}
+    """Return the signed entries, in two commits (intents; bytes with their rows): each costs a disk write."""
+    entries = {entry.key: entry for entry in await _intended(subjects, keys, claims, ports, beside)}
     todo = [entry for entry in entries.values() if entry.signature is None]
-    if todo:
-        require_fresh(ports)
+    meanwhile(todo)
+    for start in range(0, len(todo), _TOGETHER):
+        entries |= await _made(todo[start : start + _TOGETHER], keys, by, ports)
+    return await timestamped([entries[key] for key in keys], by, ports)
+
+
+async def _made(
+    todo: Sequence[Entry], keys: Mapping[SignatureKey, BookKey], by: Actor, ports: Ports
+) -> dict[SignatureKey, Entry]:
+    """Return these entries with their signatures, which are on disk. Raises what the token raised."""
+    require_fresh(ports)
     gate = asyncio.Semaphore(ports.limits.signatures_at_once)  # one push must not fill the token's queue
 
     async def one(entry: Entry) -> bytes:
@@ -167,37 +204,36 @@ async def _signed(
         for entry, signature in zip(todo, made, strict=True)
         if not isinstance(signature, BaseException)
     ]
+    stored: list[Entry] = []
     if fresh:
         events = [_event(entry, keys[entry.key], by, ports) for entry in fresh]
-        stored, _ = await asyncio.gather(_put(fresh, ports), ports.journal.record(*events))
-        entries |= {entry.key: entry for entry in stored}
+        _, *stored = await all_ended(ports.journal.record(*events), *(ports.ledger.put(entry) for entry in fresh))
     for failure in made:
         if isinstance(failure, BaseException):
             raise failure
-    return await timestamped([entries[key] for key in keys], by, ports)
+    return {entry.key: entry for entry in stored}
 
 
 async def _intended(
-    subject: Descriptor, keys: Mapping[SignatureKey, BookKey], claims: Mapping[str, str], ports: Ports
+    subjects: Mapping[Digest, Descriptor],
+    keys: Mapping[SignatureKey, BookKey],
+    claims: Mapping[str, str],
+    ports: Ports,
+    beside: Callable[[], Awaitable[object]],
 ) -> Sequence[Entry]:
     """Return the ledger's entry for each key. Existing entries keep their message, even after a crash."""
-    if not keys:
-        return ()
-    first = next(iter(keys))
-    there = {entry.key: entry for entry in await ports.ledger.entries(first.repository, first.digest)}
+    repository = next((key.repository for key in keys), None)
+    known = [] if repository is None else [ports.ledger.entries(repository, digest) for digest in subjects]
+    there = {entry.key: entry for entries in await together(known) for entry in entries}
     now = ports.clock.now()
     intents = []
     for key, own in keys.items():
         if key not in there:  # also after a removal: putting the entry restores its signature
-            draft = FORMATS[key.format].draft(subject, key.bound, claims, signing_by(own), now)
+            draft = FORMATS[key.format].draft(subjects[key.digest], key.bound, claims, signing_by(own), now)
             intents.append(Entry(key, Stage.INTENDED, draft.message, now, claims=dict(claims)))
-    there |= {entry.key: entry for entry in await _put(intents, ports)}
+    _, *stored = await all_ended(beside(), *(ports.ledger.put(entry) for entry in intents))  # one commit
+    there |= {entry.key: entry for entry in stored}
     return [there[key] for key in keys]
-
-
-async def _put(entries: Sequence[Entry], ports: Ports) -> Sequence[Entry]:
-    """Return the stored entries after all are on disk; together they cost one commit."""
-    return await asyncio.gather(*(ports.ledger.put(entry) for entry in entries))
 
 
 def _event(entry: Entry, key: BookKey, by: Actor, ports: Ports) -> Event:
@@ -224,11 +260,7 @@ async def timestamped(entries: Sequence[Entry], by: Actor, ports: Ports) -> tupl
     if timestamper is None:
         return tuple(entries)
     asking = (_timestamped(entry, timestamper, by, ports) for entry in entries)
-    found = await asyncio.gather(*asking, return_exceptions=True)  # no request continues after this
-    for failure in found:
-        if isinstance(failure, BaseException):
-            raise failure
-    return tuple(each for each in found if isinstance(each, Entry))
+    return tuple(await all_ended(*asking))
 
 
 async def _timestamped(entry: Entry, timestamper: Timestamper, by: Actor, ports: Ports) -> Entry:

@@ -33,14 +33,23 @@ def bounded(others: int, limit: int, name: str, body: bytes, ports: Ports) -> No
 
 
 async def list_referrer(
-    repository: Repository, subject: Digest, body: bytes, request: Request, ports: Ports, *, locked: bool = False
+    repository: Repository,
+    subject: Digest,
+    body: bytes,
+    request: Request,
+    ports: Ports,
+    *,
+    locked: bool = False,
+    write: Prepare = nothing,
 ) -> None:
     """List the referrer upstream: by its API, or in the fallback tag if we do not know of an API.
 
     Foreign content under that tag, if it is not such a list, is left alone; our API lists the referrer anyway.
-    `locked`: the referrer is ours, and the caller holds the lock. Otherwise raises TooMuch if the list is full.
+    `locked`: the referrer is ours, and the caller holds the lock. Otherwise raises TooMuch if the list is full. `write`
+    puts the referrer itself upstream, before it is listed.
     """
     if await ports.registry.referrers_api(repository, subject, request.credential) is ReferrersApi.HAS:
+        await write()
         return
     manifest = parse(body, "", ports.limits)
     entry = carrier.referrer(manifest, digest_of(body), len(body))
@@ -54,7 +63,7 @@ async def list_referrer(
         return new
 
     async with nullcontext() if locked else ports.cache.lock(("attach", repository, subject)):
-        await change_list(repository, subject, change, request, ports)
+        await change_list(repository, subject, change, request, ports, beside=write)
 
 
 async def unlist_referrer(
@@ -83,6 +92,7 @@ async def change_list(
     *,
     prepare: Prepare = nothing,
     look: Look | None = None,
+    beside: Prepare = nothing,
 ) -> bytes | None:
     """Apply `change` to the list under the fallback tag as `change_tag` does. The caller holds the attach lock.
 
@@ -108,7 +118,16 @@ async def change_list(
 
     async def write() -> bytes | None:
         return await change_tag(
-            repository, tag, OCI_INDEX, changed, prepare, request, ports, ours=look or ours, reads_as=subject
+            repository,
+            tag,
+            OCI_INDEX,
+            changed,
+            prepare,
+            request,
+            ports,
+            ours=look or ours,
+            reads_as=subject,
+            beside=beside,
         )
 
     try:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.manifest import EMPTY_JSON
-from proxy.oci.operation import FinishUpload, PullBlob, PullManifest, PushManifest, StartUpload, UploadChunk
+from proxy.oci.operation import (
+    CancelUpload,
+    FinishUpload,
+    PullBlob,
+    PullManifest,
+    PushManifest,
+    StartUpload,
+    UploadChunk,
+)
 from proxy.oci.paths import parse as parse_path
 from proxy.oci.reference import Digest, Reference, Repository, Tag, digest_of, is_digest
 from proxy.registry.ports.upstream import UpstreamResponse
 from proxy.registry.ports_in_use import Ports
-from proxy.registry.reading.read import ALL_TYPES, examined, header, read_manifest_bytes
+from proxy.registry.reading.read import ALL_TYPES, all_ended, examined, header, read_manifest_bytes
 from proxy.registry.request import Request
 
 TRIES = 4
@@ -67,10 +76,12 @@ async def _upload_blob(repository: Repository, data: bytes, digest: Digest, requ
             return
         if started.status in _NO_SINGLE_POST:
             takes.setdefault(repository, False)  # a repository that accepted one before accepts one again
-    if started is None or started.status in _NO_SINGLE_POST - {202}:
-        started = await _post(StartUpload(repository), b"", request, ports)
-    _accepted(started, "an upload")
-    op = _upload(header(started, "location"), repository)
+    op = await request.opened.pop() if request.opened and started is None else None
+    if op is None:
+        if started is None or started.status in _NO_SINGLE_POST - {202}:
+            started = await _post(StartUpload(repository), b"", request, ports)
+        _accepted(started, "an upload")
+        op = _upload(header(started, "location"), repository)
     done = await ports.registry.perform(
         FinishUpload(repository, op.session, digest, op.state),
         request.credential,
@@ -80,6 +91,29 @@ async def _upload_blob(repository: Repository, data: bytes, digest: Digest, requ
     )
     await done.close()
     _accepted(done, "a blob")
+
+
+def open_ahead(repository: Repository, request: Request, ports: Ports) -> None:
+    """Open an upload for a blob that this request will have soon, if upstream takes a blob in two requests."""
+    if ports.cache.single_post.get(repository) is False:
+        request.opened.append(asyncio.create_task(_opened(repository, request, ports)))
+
+
+async def _opened(repository: Repository, request: Request, ports: Ports) -> UploadChunk | None:
+    with suppress(Unavailable, Corrupt, Fault):
+        started = await _post(StartUpload(repository), b"", request, ports)
+        return _upload(header(started, "location"), repository) if started.status == 202 else None
+    return None
+
+
+async def cancel_opened(request: Request, ports: Ports) -> None:
+    """Cancel the uploads that were opened ahead and not needed. Never raises because of upstream."""
+    while request.opened:
+        op = await request.opened.pop()
+        if op is not None:
+            with suppress(Unavailable, Corrupt, Fault):
+                cancel = CancelUpload(op.repository, op.session, op.state)
+                await (await ports.registry.perform(cancel, request.credential)).close()
 
 
 async def _post(op: StartUpload, data: bytes, request: Request, ports: Ports) -> UpstreamResponse:
@@ -238,16 +272,19 @@ async def change_tag(
     *,
     ours: Look | None = None,
     reads_as: Digest | None = None,
+    beside: Prepare | None = None,
 ) -> bytes | None:
     """Apply `change` to the tag's content until it sticks; return the content, None when no write was needed.
 
     `change` gets the current bytes (None: no tag) and returns new bytes, or None if nothing needs to change; `prepare`
     is awaited before a write, for the blobs the new bytes list. `ours` checks the same bytes first: if it returns
-    False, they stay. `reads_as` is the digest that some registries resolve the tag to, whatever was written there. The
-    caller holds the lock of this tag; another proxy may write without it, so upstream must say what the tag has now.
+    False, they stay. `reads_as` is the digest that some registries resolve the tag to, whatever was written there.
+    `beside` is done once, while the tag is read for the first time. The caller holds the lock of this tag; another
+    proxy may write without it, so upstream must say what the tag has now.
     """
     for _ in range(TRIES):
-        found = await read_manifest_bytes(repository, tag, request, ports)
+        found, _ = await all_ended(read_manifest_bytes(repository, tag, request, ports), (beside or nothing)())
+        beside = None
         old = b"" if found is None else found[0]
         if ours is not None and not await ours(None if found is None else old):
             return None
