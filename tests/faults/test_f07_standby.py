@@ -113,7 +113,7 @@ async def test_the_standby_signs_loudly_and_the_first_takes_over_again_by_itself
             assert made == {"spare"}
             assert {row for row in signers(proxy, meanwhile) if signature_of(proxy, meanwhile, row)} == {keys["spare"]}
             proxy.until(lambda: proxy.metric("countersign_standby_profiles") == 1, "the metric does not say so")
-            (line,) = lines(PAGE, "When it signs")
+            (line,) = lines(PAGE, "When the standby signs")
             assert "release: token hsm does not sign" in proxy(*line.split()[1:]).stdout
             (problem,) = [p for p in proxy.problems() if p["id"] == "standby"]
             assert "release: token hsm does not sign" in problem["what"]
@@ -220,7 +220,7 @@ async def test_a_start_without_the_first_token_signs_with_the_standby(made: Serv
 
 async def test_the_standbys_key_is_rotated_by_itself(proxy: Served) -> None:
     before = by_token(proxy)
-    (line,) = lines(PAGE, "Its keys")
+    (line,) = lines(PAGE, "Keys of a standby")
     done = proxy(*shlex.split(line)[1:], "--yes")
     assert done.status == 0, done.output
     after = by_token(proxy)

@@ -209,7 +209,7 @@ def test_the_announcement_is_checked_as_the_page_says(turned: Turned, tmp_path: 
     keys = json.loads(turned.proxy("keys", "list", "-o", "json").stdout)["keys"]
     (active,) = [key["public_key"] for key in keys if key["profile"] == "release" and key["state"] == "active"]
     (tmp_path / "release.pub").write_text(active)
-    *typed, ours = page("Whom to believe", turned.proxy)
+    *typed, ours = page("Trust the first key", turned.proxy)
     done = turned.sh("\n".join(typed), tmp_path)
     assert done.status == 0, done.output
     assert "Verified OK" in done.output
