@@ -8,7 +8,7 @@ from pydantic import Field
 
 from proxy.admin.operation import Argument, Call, Command, Given, Printed, Row, operation
 from proxy.admin.shapes import DECISION_ID, Explained, ImageName, Shape, Why
-from proxy.oci.faults import Fault, NotFound
+from proxy.oci.faults import Fault, NotFound, Unavailable
 from proxy.trust.roles import Permission
 
 if TYPE_CHECKING:
@@ -131,6 +131,10 @@ async def why(call: Call) -> DecisionShown:
     _image_in_question(call)
     try:
         return await _judged(question, call)
+    except Unavailable as away:
+        if DECISION_ID.fullmatch(question) is None:
+            raise
+        raise Unavailable(f"{_no_decision(question)}; whether it names an image is not known: {away.what}") from None
     except Fault as unknown:
         if unknown.code != "MANIFEST_UNKNOWN" or DECISION_ID.fullmatch(question) is None:
             raise

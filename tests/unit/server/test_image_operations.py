@@ -56,6 +56,15 @@ async def test_why_knows_a_decision_by_its_id_and_anything_else_is_a_name() -> N
             missing = await a.call("GET", f"/admin/v1/why?question={unknown_id}", socket=True)
             assert missing.status == 404
             assert f"no decision has the id {unknown_id}, or it is no longer kept" in missing.value["detail"]
+        w.registry.fail(PullManifest, 500, times=5)
+        away = await a.call("GET", f"/admin/v1/why?question={'z' * 16}", socket=True)
+        assert away.status == 503
+        assert f"no decision has the id {'z' * 16}" in away.value["detail"]
+        assert "whether it names an image is not known" in away.value["detail"]
+
+
+async def test_why_of_a_name_that_is_nowhere() -> None:
+    async with admin() as a:
         unknown = await a.call("GET", "/admin/v1/why?question=nothing", socket=True)
         assert unknown.status == 404
         assert "not in the registry" in unknown.value["detail"]
