@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -103,17 +103,20 @@ class PolicySet:
         return self._found[repository]
 
     def _best(self, repository: Repository) -> Policy | None:
-        best = max(
-            (
-                (specificity(p), policy)
-                for policy in self.policies
-                for p in policy.repositories
-                if matches(p, repository)
-            ),
-            key=lambda pair: pair[0],
-            default=None,
-        )
-        return best[1] if best else None
+        near = (*self._by_first.get(repository.partition("/")[0], ()), *self._by_first.get("*", ()))
+        fitting = ((specificity(p), -position) for position, p in near if matches(p, repository))
+        best = max(fitting, default=None)  # of two as specific as each other, the first
+        return self.policies[-best[1]] if best else None
+
+    @cached_property
+    def _by_first(self) -> Mapping[str, list[tuple[int, str]]]:
+        """The patterns, each with the position of its policy, by their first segment; `*`: it has a wildcard."""
+        found: dict[str, list[tuple[int, str]]] = {}
+        for position, policy in enumerate(self.policies):
+            for pattern in policy.repositories:
+                first = pattern.partition("/")[0]
+                found.setdefault("*" if "*" in first else first, []).append((position, pattern))
+        return found
 
 
 def outside(scope: Sequence[str], old: PolicySet, new: PolicySet) -> list[str]:
