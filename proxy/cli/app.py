@@ -198,10 +198,10 @@ def countersign(
 @app.command()
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="directory for all files")] = Path(),
-    upstream: Annotated[str | None, typer.Option(metavar="URL", help="the registry behind the proxy")] = None,
-    listen: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="for clients, else 127.0.0.1:5000; :5000: IPv4 and IPv6")
+    upstream: Annotated[
+        str | None, typer.Option(metavar="URL", help="the registry; needed for a new directory")
     ] = None,
+    listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="for clients, else 127.0.0.1:5000")] = None,
     admin_listen: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="metrics and health, else 127.0.0.1:5001")
     ] = None,
@@ -217,7 +217,7 @@ def init(
     token_label: Annotated[str | None, typer.Option(metavar="LABEL", help="label of the existing token")] = None,
     pin_file: Annotated[Path | None, typer.Option(metavar="FILE", help="file with the existing token's PIN")] = None,
 ) -> None:
-    """Create a configuration and a token with keys. Prints the next steps and never overwrites anything."""
+    """Create a configuration and a token with keys. In an existing DIR: only the keys that are missing."""
     from proxy.cli.init import initialise
     from proxy.cli.init_texts import InitOptions
 
