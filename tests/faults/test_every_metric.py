@@ -236,8 +236,11 @@ async def test_it_moves(moving: Moving, request: pytest.FixtureRequest) -> None:
             proxy.until(lambda: moved(proxy, before) >= {*MOVERS[moving]}, f"not all of {MOVERS[moving]} moved", 60)
 
 
+STILL = ("countersign_build_info",)  # the version is another only after an upgrade
+
+
 def test_every_documented_metric_has_something_that_moves_it() -> None:
-    assert sorted(name for names in MOVERS.values() for name in names) == sorted(documented())
+    assert sorted([*STILL, *(name for names in MOVERS.values() for name in names)]) == sorted(documented())
 
 
 def test_what_a_server_exports_is_documented_and_the_other_way_round(made: Served) -> None:
