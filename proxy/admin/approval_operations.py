@@ -9,7 +9,7 @@ from pydantic import Field
 
 from proxy.admin.approval import ApprovalState
 from proxy.admin.operation import Call, Command, Option, Row, operation
-from proxy.admin.shapes import ApprovalShown, Next, Page, Shape, Why, page_read
+from proxy.admin.shapes import Affected, ApprovalShown, Next, Page, Shape, Why, page_read
 from proxy.oci.duration import minute
 from proxy.oci.faults import visible
 from proxy.trust.roles import Permission
@@ -96,7 +96,14 @@ async def _plan_approve(call: Call) -> tuple[str, ...]:
 _APPROVE = Command("approvals approve", lambda row: _described(row["approval"]))
 
 
-@operation("POST /approvals/{id}/approve", Permission.APPROVE, _APPROVE, plan=_plan_approve)
+async def _affects_approve(call: Call) -> Affected | None:
+    from proxy.admin.approve import ready
+
+    _, operation, again = await ready(call)
+    return await operation.affected(again)
+
+
+@operation("POST /approvals/{id}/approve", Permission.APPROVE, _APPROVE, plan=_plan_approve, affects=_affects_approve)
 async def approve(call: Call, body: Why) -> Approved:  # noqa: ARG001  its reason is the actor's
     """Approve the request of another person. The call runs at once."""
     from proxy.admin.approve import agree, shown

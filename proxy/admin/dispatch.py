@@ -123,7 +123,7 @@ class AdminApi:
         else:
             await self._journal.record(event)
         if dry:
-            return _answer(200, Plan(plan=await operation.planned(this)))
+            return _answer(200, Plan(plan=await operation.planned(this), affects=await operation.affected(this)))
         if route.dual_control and self._dual() and not (operation.alone is not None and await operation.alone(this)):
             return _answer(202, Held(approval=shown(await hold(operation, this))))
         return _answer(route.status, await operation.execute(this))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel
 
-from proxy.admin.shapes import DryRun, Why
+from proxy.admin.shapes import Affected, DryRun, Why
 from proxy.admin.wording import Wanted
 from proxy.trust.actor import Actor
 from proxy.trust.roles import Permission, permitted
@@ -137,6 +137,7 @@ class Call:
 AloneOf = Callable[[Call], Awaitable[bool]]  # whether this call needs no second person
 Run = Callable[..., Awaitable[BaseModel]]  # takes the call, and its body if it has one
 PlanOf = Callable[[Call], Awaitable[tuple[str, ...]]]  # raises Fault if the call would be refused
+AffectsOf = Callable[[Call], Awaitable[Affected | None]]  # the images that the call affects; None if it affects none
 # The repository the call is about; empty if it names none, None if it is about something of the caller's own.
 RepositoryOf = Callable[[Call], Awaitable[str | None]]
 Row = Mapping[str, Any]  # the result of a call, as JSON
@@ -256,10 +257,15 @@ class Operation:
     plan: PlanOf | None = None
     repository: RepositoryOf | None = None
     alone: AloneOf | None = None
+    affects: AffectsOf | None = None
 
     async def planned(self, call: Call) -> tuple[str, ...]:
         """Return the plan of this call, or () if the operation has none. Raises Fault if it would be refused."""
         return () if self.plan is None else await self.plan(call)
+
+    async def affected(self, call: Call) -> Affected | None:
+        """Return the images that this call affects; a call that is refused is not counted: ask for its plan first."""
+        return None if self.affects is None else await self.affects(call)
 
     async def execute(self, call: Call) -> BaseModel:
         """Return the result of this call."""
@@ -272,6 +278,7 @@ def operation(
     command: Command,
     *,
     plan: PlanOf | None = None,
+    affects: AffectsOf | None = None,
     about: RepositoryOf | Scope = Scope.WHOLE,
     query: type[BaseModel] | None = None,
     status: int = 200,
@@ -304,7 +311,7 @@ def operation(
             dual_control=dual_control or alone is not None,
             unrecorded=unrecorded,
         )
-        return Operation(route, command, run, plan, None if isinstance(about, Scope) else about, alone)
+        return Operation(route, command, run, plan, None if isinstance(about, Scope) else about, alone, affects)
 
     return made
 

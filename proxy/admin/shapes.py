@@ -169,10 +169,38 @@ class DryRun(Shape, frozen=True):
     dry_run: bool = Field(default=False, description="change nothing; respond with the plan")
 
 
+class ImageNamed(Shape, frozen=True):
+    """An image that a change affects."""
+
+    repository: str
+    digest: str
+    tags: tuple[str, ...] = Field(description="up to three of its tags")
+    pulls: int = Field(description="how often it was pulled within `days`")
+
+
+class Affected(Shape, frozen=True):
+    """The images that a change affects, by our ledger and our journal."""
+
+    what: str = Field(description="which images are counted")
+    days: int = Field(description="how many days back pulls are counted")
+    images: int | None = Field(default=None, description="null: they could not be counted, see `not_counted`")
+    repositories: int = Field(default=0, description="how many repositories they are in")
+    pulled: int = Field(default=0, description="how many of them were pulled within `days`")
+    callers: int = Field(default=0, description="how many callers pulled them")
+    by: tuple[str, ...] = Field(default=(), description="up to five of the callers, those with the most pulls")
+    named: tuple[ImageNamed, ...] = Field(default=(), description="up to five of the images, the most pulled first")
+    more: bool = Field(default=False, description="true if there are more than are counted")
+    blocked: bool = Field(default=False, description="true if `pulled` and `by` are of pulls that policy blocked, too")
+    unknown: str = Field(description="what the counts do not include")
+    not_counted: str = Field(default="", description="why nothing was counted: the change is then no harmless one")
+    listed_by: str = Field(default="", description="the command that lists all of them, if there is one")
+
+
 class Plan(Shape, frozen=True):
     """The plan of a call, one line per step. Nothing has been done."""
 
     plan: tuple[str, ...]
+    affects: Affected | None = Field(default=None, description="the images it affects; null: it affects none itself")
     done: Literal[False] = False
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from proxy.admin.affected import lines
+from proxy.admin.operation import Row
 from proxy.cli.admin import Endpoint, call
 from proxy.cli.ask import json_out
 from proxy.cli.exits import Exit, OutputFormat
@@ -40,22 +42,31 @@ def agreed(
     """
     if manner.dry_run or not manner.yes:
         planned = call(place, method, f"{path}?dry_run=true", body)
-        left = confirmed(planned.get("plan", ()), manner, diff=diff, ask=ask)
+        left = confirmed(planned.get("plan", ()), manner, diff=diff, ask=ask, affects=planned.get("affects"))
         if left is not None:
             return left
     return call(place, method, path, body)
 
 
 def confirmed(
-    plan: Sequence[str], manner: Confirmation, *, diff: bool = False, ask: Callable[[], bool] | None = None
+    plan: Sequence[str],
+    manner: Confirmation,
+    *,
+    diff: bool = False,
+    ask: Callable[[], bool] | None = None,
+    affects: Row | None = None,
 ) -> Exit | None:
-    """Show the plan unless it was agreed to beforehand; return None if it is to be done, else the exit code."""
+    """Show the plan unless it was agreed to beforehand; return None if it is to be done, else the exit code.
+
+    `affects` are the images that it affects.
+    """
     if manner.yes and not manner.dry_run:
         return None
     if manner.dry_run and manner.form is OutputFormat.JSON:
-        return json_out({"plan": plan, "done": False})
+        return json_out({"plan": plan, "affects": affects, "done": False})
     out = sys.stdout if manner.dry_run else sys.stderr
     steps = coloured(plan) if diff else [f"  - {visible(step, 500)}" for step in plan]
+    steps += lines(affects) if affects else []
     out.write("".join(f"{line}\n" for line in steps))
     if manner.dry_run:
         return Exit.FINE

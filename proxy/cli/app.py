@@ -45,7 +45,7 @@ app.add_typer(trust_app, name="trust")
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "keys": (
         "Manage the keys that sign, from creation to destruction.", "proxy.keys.operations",
-        "proxy.keys.custody_operations", "proxy.keys.chain_operations",
+        "proxy.keys.image_operations", "proxy.keys.custody_operations", "proxy.keys.chain_operations",
     ),
     "keys chain": ("Show and set the certificate chain of a key.", "proxy.keys.chain_operations"),
     "deny": ("Deny images and repositories, whatever signed them.", "proxy.overrides.denial_operations"),

@@ -10,7 +10,9 @@ from itertools import islice
 
 from sqlalchemy import Connection, Insert, select
 
+from proxy.journal.affected import affected, signed
 from proxy.journal.event import Event
+from proxy.journal.impact import AffectedImages, SignedBy, SignedImage, Within
 from proxy.journal.port import Pulled, Search
 from proxy.journal.reports import WouldBlock, pulled, would_block
 from proxy.journal.rows import (
@@ -121,6 +123,17 @@ class StoredJournal:
         """Return images pulled since then by repository, reference and digest, the newest `limit` of them."""
         await self.flush()
         return await self._database.read(partial(pulled, since=since, limit=limit, repository=repository))
+
+    async def affected(self, by: SignedBy | Within, since: datetime) -> AffectedImages:
+        """Return the images that a change affects, with their pulls since then."""
+        await self.flush()
+        return await self._database.read(partial(affected, by=by, since=since))
+
+    async def signed(
+        self, by: SignedBy, *, only: bool = False, limit: int = 100, skip: int = 0
+    ) -> tuple[SignedImage, ...]:
+        """Return images that these keys have signed, by name; with `only`, those that need them."""
+        return await self._database.read(partial(signed, by=by, limit=limit, skip=skip, only=only))
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
         await self._database.write(partial(keep_text, kind=kind, revision=revision, body=text))

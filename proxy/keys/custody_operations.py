@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, StringConstraints
 
 from proxy.admin.operation import Call, Command, Option, Row, SavedAs, operation
-from proxy.admin.shapes import Line, Moment, Shape, Why
+from proxy.admin.shapes import Affected, Line, Moment, Shape, Why
 from proxy.admin.wording import Wanted
 from proxy.formats.key_evidence import CHECK, encoded, page
 from proxy.keys.shapes import KeyShown, TokenName, shown
@@ -157,9 +157,17 @@ async def _plan_destroy(call: Call) -> tuple[str, ...]:
     )
 
 
+async def _affects_destroy(call: Call) -> Affected:
+    from proxy.keys.affected import only_by
+    from proxy.keys.lifecycle import find
+
+    key = find(call.path_params["fingerprint"], call.ports)
+    return await only_by(key, call, then="; they are blocked already, and stay so")
+
+
 @operation(
     "POST /keys/{fingerprint}/destroy", Permission.CHANGE_KEYS, Command("keys destroy", _placed), plan=_plan_destroy,
-    dual_control=True,
+    affects=_affects_destroy, dual_control=True,
 )  # fmt: skip
 async def destroy_key(call: Call, body: Destroy) -> KeyShown:
     """Destroy a retired key on its token. This cannot be undone."""

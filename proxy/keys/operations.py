@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from proxy.admin.operation import Call, Command, Option, Scope, operation
-from proxy.admin.shapes import OneRepository, Page, Why, filled, page_of
-from proxy.jobs.operations import JobShown, described, job_room
-from proxy.jobs.operations import shown as job_shown
+from proxy.admin.operation import Call, Command, Scope, operation
+from proxy.admin.shapes import Affected, Page, Why, filled, page_of
 from proxy.keys import shapes
 from proxy.keys.shapes import (
     Activation,
@@ -68,15 +64,24 @@ async def _plan_rotate(call: Call) -> tuple[str, ...]:
     profile = call.path_params["profile"]
     old, terms = may_rotate(profile, call.ports, call.body.token), _terms(profile, call)
     if terms.publish_first is None:
-        return (_made(call), *_handover("it", old, terms, call.now))
+        return (_made(call), *_handover("it", old, terms, call.now), *_elsewhere(old, terms))
     at = call.now + terms.publish_first
     prepared = f"record it as prepared: it verifies, and signs nothing before {at:%Y-%m-%d %H:%M} UTC; then:"
     return (_made(call), prepared, *_handover("it", old, terms, at))
 
 
+async def _affects_rotate(call: Call) -> Affected | None:
+    from proxy.keys.affected import signed_by
+    from proxy.keys.lifecycle import may_rotate
+
+    profile = call.path_params["profile"]
+    old = may_rotate(profile, call.ports, call.body.token)
+    return None if old is None or _overlaps(_terms(profile, call)) else await signed_by(old, call)
+
+
 @operation(
     "POST /keys/{profile}/rotate", Permission.CHANGE_KEYS, Command("keys rotate", shapes.replaced), plan=_plan_rotate,
-    dual_control=True,
+    affects=_affects_rotate, dual_control=True,
 )  # fmt: skip
 async def rotate_key(call: Call, body: Rotate) -> Rotation:
     """Make a key that signs for this profile from now on. Signatures by the old key still verify."""
@@ -132,8 +137,19 @@ async def _plan_retire(call: Call) -> tuple[str, ...]:
     return (f"no longer sign with {key.described}, which would have signed until {until}", block)
 
 
+async def _affects_retire(call: Call) -> Affected:
+    from proxy.keys.affected import only_by
+    from proxy.keys.lifecycle import find
+
+    return await only_by(find(call.path_params["fingerprint"], call.ports), call)
+
+
 @operation(
-    "POST /keys/{fingerprint}/retire", Permission.CHANGE_KEYS, Command("keys retire", shapes.changed), plan=_plan_retire
+    "POST /keys/{fingerprint}/retire",
+    Permission.CHANGE_KEYS,
+    Command("keys retire", shapes.changed),
+    plan=_plan_retire,
+    affects=_affects_retire,
 )
 async def retire_key(call: Call, body: Why) -> KeyShown:  # noqa: ARG001  its reason is the actor's
     """Retire a key: images that only it has signed are blocked."""
@@ -152,12 +168,20 @@ async def _plan_compromise(call: Call) -> tuple[str, ...]:
     elif key.state is KeyState.ACTIVE:
         steps = [_without(key, call)]
     block = f"block every image that only {key.described} has signed (key_compromised); this cannot be undone"
-    return (*steps, block, _excused(body.since, ports))
+    elsewhere = f"verifiers elsewhere cannot see its state: have them remove it, and take the others ({_export(key)})"
+    return (*steps, block, elsewhere, _excused(body.since, ports))
+
+
+async def _affects_compromise(call: Call) -> Affected:
+    from proxy.keys.affected import only_by
+    from proxy.keys.lifecycle import find
+
+    return await only_by(find(call.path_params["fingerprint"], call.ports), call, call.body.since)
 
 
 @operation(
     "POST /keys/{fingerprint}/compromise", Permission.CHANGE_KEYS, Command("keys compromise", shapes.changed),
-    plan=_plan_compromise, dual_control=True,
+    plan=_plan_compromise, affects=_affects_compromise, dual_control=True,
 )  # fmt: skip
 async def compromise_key(call: Call, body: Compromise) -> KeyShown:
     """Distrust a key that others may have. Images that only it has signed are blocked."""
@@ -168,14 +192,25 @@ async def compromise_key(call: Call, body: Compromise) -> KeyShown:
 
 
 async def _plan_lost(call: Call) -> tuple[str, ...]:
+    from proxy.keys.lifecycle import find
     from proxy.keys.lost import lost_steps
 
-    return lost_steps(call.path_params["fingerprint"], _loss(call), call.ports)
+    steps = lost_steps(call.path_params["fingerprint"], _loss(call), call.ports)
+    gone = find(call.path_params["fingerprint"], call.ports)
+    return (*steps, f"{_rejected(gone)} ({_export(gone)})") if gone.state is KeyState.ACTIVE else steps
+
+
+async def _affects_lost(call: Call) -> Affected:
+    from proxy.keys.affected import only_by, signed_by
+    from proxy.keys.lifecycle import find
+
+    gone = find(call.path_params["fingerprint"], call.ports)
+    return await (only_by(gone, call, call.body.since) if call.body.compromised else signed_by(gone, call))
 
 
 @operation(
     "POST /keys/{fingerprint}/lost", Permission.CHANGE_KEYS, Command("keys lost", shapes.replaced), plan=_plan_lost,
-    dual_control=True,
+    affects=_affects_lost, dual_control=True,
 )  # fmt: skip
 async def lost_key(call: Call, body: Lost) -> Replaced:  # noqa: ARG001  read by `_loss`
     """Replace a key that its token has lost, without a backup. Pulls continue."""
@@ -185,54 +220,8 @@ async def lost_key(call: Call, body: Lost) -> Replaced:  # noqa: ARG001  read by
     return Replaced(old=shown(done.old), new=None if done.new is None else shown(done.new))
 
 
-class Resign(Why, frozen=True):
-    """The images to sign again."""
-
-    repository: Annotated[OneRepository, Option("NAME")] = Field(
-        default="", description="only in this repository; empty: in all"
-    )
-
-
-async def _repository_named(call: Call) -> str:
-    return str(call.body.repository)
-
-
-async def _plan_resign(call: Call) -> tuple[str, ...]:
-    from proxy.keys.resign import keys_of
-    from proxy.registry.ports.facts import Signed
-    from proxy.registry.signing.sign import signers_now
-
-    profile, where = call.path_params["profile"], call.body.repository
-    count = await call.use(Signed).count(keys_of(profile, call.ports), where)
-    key = signers_now(profile, call.ports)[0].short
-    return (
-        f"go through {count} images in {where or 'all repositories'} that keys of {profile} have signed",
-        f"sign with key {key}, for the same names and claims, those that it has not signed yet and upstream has",
-        "keep the existing signatures in place; pushes and pulls continue meanwhile",
-    )
-
-
-@operation(
-    "POST /keys/{profile}/resign", Permission.CHANGE_JOBS, Command("keys resign", described, job=True),
-    plan=_plan_resign, about=_repository_named, status=202,
-)  # fmt: skip
-async def resign(call: Call, body: Resign) -> JobShown:
-    """Sign images of the profile's other keys again. A job does so, with the active key."""
-    from proxy.jobs.job import Job
-    from proxy.jobs.port import Jobs
-    from proxy.jobs.run import start
-    from proxy.keys.resign import RESIGN, keys_of
-
-    profile, by = call.path_params["profile"], call.actor
-    keys_of(profile, call.ports)
-    job = Job(
-        "", RESIGN, by.name, by.authenticated_by, by.reason, call.now, {"profile": profile}, repository=body.repository
-    )
-    return job_shown(await start(job, call.use(Jobs), job_room(by, call.ports)))
-
-
 OPERATIONS = (
-    list_keys, list_strays, rotate_key, prepare_key, activate_key, retire_key, compromise_key, lost_key, resign,
+    list_keys, list_strays, rotate_key, prepare_key, activate_key, retire_key, compromise_key, lost_key,
 )  # fmt: skip
 
 
@@ -285,6 +274,26 @@ def _handover(
     return (*steps, kept if end is None else f"{kept}, until it is retired at {end:%Y-%m-%d %H:%M} UTC")
 
 
+def _overlaps(terms: Handover) -> bool:
+    return terms.publish_first is not None or terms.dual_sign is not None
+
+
+def _elsewhere(old: BookKey | None, terms: Handover) -> tuple[str, ...]:
+    """Say what happens to those who verify elsewhere, if no overlap gives them time to learn of the new key."""
+    if old is None or _overlaps(terms):
+        return ()
+    first = f"(countersign keys prepare {old.profile} --reason TEXT, then {_export(old)})"
+    return (f"{_rejected(old)} first {first}, or let it be published before it signs (--overlap publish-first:14d)",)
+
+
+def _rejected(old: BookKey) -> str:
+    return f"verifiers elsewhere that know only {old.described} reject every push from then on: give them the new key"
+
+
+def _export(old: BookKey) -> str:
+    return f"countersign trust export {old.profile}/keys.pem"
+
+
 def _loss(call: Call) -> Loss:
     from proxy.keys.lost import Loss
 
@@ -303,8 +312,9 @@ def _excused(since: datetime | None, ports: Ports) -> str:
 
 def _without(key: BookKey, call: Call) -> str:
     """Say which token signs when this active key no longer does."""
-    others = [each for each in call.ports.keybook.ring().signers(key.profile, call.now) if each != key.token]
-    if others:
-        return f"sign for {key.profile} with the key of token {others[0]}, a standby, as long as that works"
+    from proxy.keys.lost import others
+
+    if left := others(key, call.ports):
+        return f"sign for {key.profile} with the key of token {left[0]}, a standby, as long as that works"
     until = f"until another key is active: countersign keys rotate {key.profile} --on {key.token} --reason TEXT"
     return f"sign nothing for {key.profile}, and refuse the pushes that need it, {until}"

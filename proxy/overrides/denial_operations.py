@@ -10,14 +10,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from proxy.admin.affected import counted
 from proxy.admin.operation import Argument, Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Line, Moment, Next, Page, Shape, Why, filled, one_repository, page_of
+from proxy.admin.shapes import Affected, Line, Moment, Next, Page, Shape, Why, filled, one_repository, page_of
 from proxy.admin.wording import Wanted
 from proxy.oci.duration import minute
 from proxy.oci.faults import Fault, NotFound, quoted
 from proxy.oci.image_name import host_of, parse_name
 from proxy.oci.reference import Digest, parse_digest
-from proxy.trust.denial import Denial
+from proxy.trust.denial import EVERYWHERE, Denial
 from proxy.trust.pattern import is_pattern
 from proxy.trust.roles import Permission
 
@@ -113,9 +114,19 @@ def _added(row: Row) -> list[str]:
     return [f"{row['target']} is denied{until} ({row['id']})"]
 
 
+async def _affects_add(call: Call) -> Affected:
+    from proxy.journal.impact import Within
+
+    target, digest = _target(call.body.target)
+    if digest:
+        what = "it, and what it lists if it is an index"
+        return await counted(call, Within(EVERYWHERE, (Digest(target),)), what)
+    return await counted(call, Within(target), f"all images on record in {target}")
+
+
 @operation(
-    "POST /denials", Permission.DENY, Command("deny add", lines=_added), plan=_plan_add, about=_repository_named,
-    status=201,
+    "POST /denials", Permission.DENY, Command("deny add", lines=_added), plan=_plan_add, affects=_affects_add,
+    about=_repository_named, status=201,
 )  # fmt: skip
 async def add_denial(call: Call, body: NewDenial) -> DenialShown:
     """Block a digest or repositories, whatever signed them."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from proxy.admin.affected import counted
 from proxy.admin.operation import Call, Command, Option, Row, Scope, operation
 from proxy.admin.shapes import (
+    Affected,
     DigestText,
     Next,
     Page,
@@ -183,9 +185,18 @@ def _opened(row: Row) -> list[str]:
     ]
 
 
+async def _affects_open(call: Call) -> Affected:
+    from proxy.journal.impact import WINDOW, BlockedIn
+
+    wanted = _wanted(call)
+    by = BlockedIn(wanted.repositories, () if wanted.digest is None else (wanted.digest,))
+    what = f"policy blocked them or warned about them in the last {WINDOW.days} days"
+    return await counted(call, by, what, unknown="images that nobody has pulled through this proxy in that time")
+
+
 @operation(
     "POST /exceptions", Permission.EXCEPT, Command("exceptions open", _opened), plan=_plan_open,
-    about=_repository_named, status=201,
+    affects=_affects_open, about=_repository_named, status=201,
 )  # fmt: skip
 async def open_exception(call: Call, body: NewException) -> ExceptionShown:  # noqa: ARG001  read by `_wanted`
     """Temporarily allow pulls that policy blocks."""

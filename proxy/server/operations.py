@@ -19,7 +19,9 @@ from proxy.jobs import operations as job_operations
 from proxy.jobs.job import Lane
 from proxy.jobs.port import Jobs
 from proxy.jobs.runner import Lanes
+from proxy.journal.impact import Impact
 from proxy.keys import chain_operations, custody_operations
+from proxy.keys import image_operations as key_image_operations
 from proxy.keys import operations as key_operations
 from proxy.keys.resign import RESIGN, resign
 from proxy.overrides import denial_operations, exception_operations
@@ -41,6 +43,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *backlog_operations.OPERATIONS,
     *journal_operations.OPERATIONS,
     *key_operations.OPERATIONS,
+    *key_image_operations.OPERATIONS,
     *custody_operations.OPERATIONS,
     *chain_operations.OPERATIONS,
     *policy_operations.OPERATIONS,
@@ -63,6 +66,7 @@ def services(live: Live, store: Store, tokens: TokenInventory, people: KnownPeop
         Approvals: store.approvals,
         Jobs: store.jobs,
         Signed: store.ledger,
+        Impact: store.journal,
         TokenInventory: tokens,
         Policies: live.policies,
         PolicyBook: store.policy_book,

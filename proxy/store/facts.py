@@ -39,7 +39,7 @@ from proxy.trust.fact import Listing, ManifestFact, of_fact
 _REMEMBERED = 20_000  # times of the last pass
 _FACTS = 32 * MIB  # bytes
 _AGAIN = timedelta(days=1)  # until a pass is recorded again
-_CHILD, _BLOB = "child", "blob"
+CHILD, _BLOB = "child", "blob"
 _Name = tuple[Repository, Digest]
 manifests = Table(
     "manifests",
@@ -55,6 +55,7 @@ manifests = Table(
     Column("artifact", Boolean),
     Column("passed", Instant),  # approximate time of the last pass: where to look first
     UniqueConstraint("repository", "digest", name="manifests_once"),
+    Index("manifests_by_digest", "digest"),
     Index("manifests_passed", "repository", "passed", sqlite_where=text("passed IS NOT NULL")),
     sqlite_autoincrement=True,  # newest first is by id, so an id must never be reused
 )
@@ -104,7 +105,7 @@ class StoredFacts:
         return found
 
     async def parents(self, repository: Repository, digest: Digest, limit: int, skip: int = 0) -> Listing:
-        return await self._listed(repository, digest, _CHILD, limit, skip)
+        return await self._listed(repository, digest, CHILD, limit, skip)
 
     async def listing(self, repository: Repository, blob: Digest, limit: int, skip: int = 0) -> Listing:
         return await self._listed(repository, blob, _BLOB, limit, skip)
@@ -193,7 +194,7 @@ def _above() -> Select[Any]:
     step = (
         select(manifests.c.digest)
         .select_from(up)
-        .join(listed, (listed.c.digest == up.c.digest) & (listed.c.role == _CHILD))
+        .join(listed, (listed.c.digest == up.c.digest) & (listed.c.role == CHILD))
         .join(manifests, manifests.c.id == listed.c.manifest_id)
         .where(listed.c.repository == bindparam("in_repository"))
     )
@@ -225,7 +226,7 @@ def _learn(connection: Connection, fact: ManifestFact) -> ManifestFact:
 def _list(connection: Connection, fact: ManifestFact, row_id: int) -> None:
     rows = [
         {"repository": fact.repository, "digest": digest, "role": role, "manifest_id": row_id}
-        for role, digests in ((_CHILD, fact.children), (_BLOB, fact.blobs))
+        for role, digests in ((CHILD, fact.children), (_BLOB, fact.blobs))
         for digest in dict.fromkeys(digests)
     ]
     if rows:

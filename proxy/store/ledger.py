@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Index,
     LargeBinary,
@@ -44,6 +45,7 @@ ledger = Table(
     Column("at", Instant, nullable=False),
     UniqueConstraint(*_KEY, name="ledger_same_signature"),
     Index("ledger_by_bound", "repository", "bound"),
+    Index("ledger_by_key", "fingerprint", "repository", "digest"),
 )
 
 
@@ -89,10 +91,13 @@ class StoredLedger:
         return await self._database.read(lambda connection: connection.execute(query).scalar_one())
 
 
+def signed_with(rows: Any, fingerprints: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    """Return what is true of these rows of the ledger if one of these keys has made the signature."""
+    return rows.c.stage.in_([Stage.SIGNED, Stage.ATTACHED]), rows.c.fingerprint.in_(sorted(fingerprints))
+
+
 def _images(fingerprints: Collection[str], repository: str) -> Select[Any]:
-    signed = ledger.c.stage.in_([Stage.SIGNED, Stage.ATTACHED])
-    query = select(ledger.c.repository, ledger.c.digest).distinct()
-    query = query.where(signed, ledger.c.fingerprint.in_(sorted(fingerprints)))
+    query = select(ledger.c.repository, ledger.c.digest).distinct().where(*signed_with(ledger, fingerprints))
     return query.where(ledger.c.repository == repository) if repository else query
 
 

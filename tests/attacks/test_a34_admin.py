@@ -52,6 +52,7 @@ ALLOWED = {
     "POST /admin/v1/keys/{fingerprint}/backup": {Role.KEY_ADMIN},
     "POST /admin/v1/keys/{fingerprint}/destroy": {Role.KEY_ADMIN},
     "GET /admin/v1/keys/{fingerprint}/evidence": EVERYBODY - {Role.VIEWER},
+    "GET /admin/v1/keys/{fingerprint}/images": EVERYBODY - {Role.VIEWER},
     "GET /admin/v1/tokens": {Role.AUDITOR, *ADMINS},
     "POST /admin/v1/tokens": ADMINS,
     "DELETE /admin/v1/tokens/{id}": ADMINS,

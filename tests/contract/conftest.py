@@ -14,6 +14,7 @@ from sqlalchemy import delete
 
 from proxy.admin.ports import AdminTokens, Approvals
 from proxy.jobs.port import Jobs
+from proxy.journal.impact import AffectedImages, SignedBy, SignedImage, Within
 from proxy.journal.port import Journal, Pulled
 from proxy.journal.reports import WouldBlock
 from proxy.policies.in_force import PolicyBook
@@ -33,6 +34,12 @@ class Record(Journal, Protocol):
     """The Journal port, and what reports ask of it besides."""
 
     async def would_block(self, since: datetime) -> tuple[WouldBlock, ...]: ...
+
+    async def affected(self, by: SignedBy | Within, since: datetime) -> AffectedImages: ...
+
+    async def signed(
+        self, by: SignedBy, *, only: bool = False, limit: int = 100, skip: int = 0
+    ) -> tuple[SignedImage, ...]: ...
 
     async def pulled(self, since: datetime, limit: int, repository: str = "") -> tuple[Pulled, ...]: ...
 

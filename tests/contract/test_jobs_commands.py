@@ -15,7 +15,7 @@ from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out
 from proxy.jobs.operations import cancel_job, list_jobs, show_job
 from proxy.jobs.run import run_next
-from proxy.keys.operations import resign as resign_again
+from proxy.keys.image_operations import resign as resign_again
 from proxy.keys.resign import RESIGN, resign
 from proxy.oci.faults import Fault
 from proxy.trust.roles import Role

@@ -47,9 +47,9 @@ async def test_a_whole_life() -> None:
 @pytest.mark.parametrize(
     ("verb", "lines", "words"),
     [
-        ("rotate", 3, "still verifies"),
+        ("rotate", 4, "countersign trust export release/keys.pem"),
         ("prepare", 2, "signs once it is activated"),
-        ("compromise", 3, "reject all its signatures"),
+        ("compromise", 4, "reject all its signatures"),
     ],
 )
 async def test_a_plan_changes_nothing_and_is_in_the_journal_as_one(verb: str, lines: int, words: str) -> None:

@@ -23,6 +23,7 @@ from proxy.admin.token import AdminToken, token_refusal
 from proxy.formats.format import Scheme
 from proxy.jobs.job import WAITING, Job, JobState, job_there
 from proxy.journal.event import Event, EventKind
+from proxy.journal.impact import AffectedImages, SignedBy, SignedImage, Within
 from proxy.journal.port import Callers, Pulled, Search
 from proxy.journal.reports import JUDGED, NAMED, SERVED, Warned, WouldBlock, caller, summed
 from proxy.journal.rows import row_key, with_count
@@ -44,6 +45,7 @@ from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fin
 from proxy.trust.ledger import Entry, SignatureKey, Stage, merge
 from proxy.trust.overrides import AllOverrides, Overrides
 from proxy.trust.question import NOTHING
+from tests.worlds.impact import affected, signed
 from tests.worlds.softkey import PrivateKey, signature
 from tests.worlds.tags import MemoryTags
 
@@ -188,7 +190,8 @@ class _Row:
 class MemoryJournal:
     """A Journal in a list. `events` is everything in it, oldest first; repeats of a decision are one, with a count."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.store = store
         self._rows: list[_Row] = []
         self._counted: dict[str, _Row] = {}
         self.decisions: dict[str, Decision] = {}
@@ -246,6 +249,20 @@ class MemoryJournal:
             ),
             {name: _callers(of) for name, of in images.items()},
         )
+
+    def counts(self) -> list[tuple[Event, int, datetime]]:
+        """Every row with its count and the time of its last event."""
+        return [(row.event, row.count, row.last) for row in self._rows]
+
+    async def affected(self, by: SignedBy | Within, since: datetime) -> AffectedImages:
+        assert self.store is not None
+        return affected(self.store, by, since)
+
+    async def signed(
+        self, by: SignedBy, *, only: bool = False, limit: int = 100, skip: int = 0
+    ) -> tuple[SignedImage, ...]:
+        assert self.store is not None
+        return signed(self.store, by, limit, skip, only=only)
 
     async def pulled(self, since: datetime, limit: int, repository: str = "") -> tuple[Pulled, ...]:
         groups: dict[tuple[str, str, str], list[_Row]] = {}
@@ -582,7 +599,7 @@ class MemoryStore:
 
     def __post_init__(self) -> None:
         self.ledger = MemoryLedger()
-        self.journal = MemoryJournal()
+        self.journal = MemoryJournal(self)
         self.keybook = MemoryKeyBook(self.trusted, self.journal)
         self.leases = MemoryLeases(self.clock)
         self.jobs = MemoryJobs(self.journal)

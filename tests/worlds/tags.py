@@ -37,6 +37,11 @@ class MemoryTags:
     async def find(self, repository: Repository, tags: Collection[Tag]) -> Mapping[Tag, TagFact]:
         return {tag: row.fact for tag in tags if (row := self._rows.get((repository, tag))) is not None}
 
+    def of(self, repository: str, digest: str) -> tuple[Tag, ...]:
+        """Up to three of the tags that point at this image."""
+        facts = (row.fact for row in self._rows.values())
+        return tuple(sorted(f.tag for f in facts if (f.repository, f.digest) == (repository, digest)))[:3]
+
     async def take(
         self, repository: Repository, tags: Collection[Tag], holder: str, moving_to: Mapping[Tag, Digest]
     ) -> Hold | None:
