@@ -14,7 +14,7 @@ from proxy.admin.wording import Wanted
 from proxy.formats.key_evidence import CHECK, encoded, page
 from proxy.keys.shapes import KeyShown, TokenName, shown
 from proxy.tokens.inventory_port import TokenInventory
-from proxy.tokens.token_key import CONFIRM_DIGITS, may_leave
+from proxy.tokens.token_key import CONFIRM_DIGITS, may_leave, more_than_signs
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.roles import Permission
 
@@ -59,6 +59,11 @@ async def _plan_import(call: Call) -> tuple[str, ...]:
     steps = [f"verify that {name}, {held.algorithm}, signs; its attributes: {told}"]
     if (why := may_leave(held.attributes)) is not None:
         steps.append(f"import it although it may have copies elsewhere ({why})")
+    if uses := more_than_signs(held.attributes):
+        steps.append(
+            f"import it although it may do more than sign ({uses}): a signing key should not; turn that off with the "
+            "token's own tool if the token lets you"
+        )
     return (*steps, f"record it as prepared for {profile}: it verifies, and signs once it is activated")
 
 

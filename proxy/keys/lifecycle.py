@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Search
 from proxy.keys.states import refusal
 from proxy.oci.faults import Conflict, Invalid, NotFound, Unavailable
 from proxy.registry.ports_in_use import Ports
@@ -21,6 +22,7 @@ from proxy.trust.keys import BookKey, KeyState
 from proxy.trust.schedule import Handover
 
 ALONE = ("keys",)
+_CREATED = 1000  # most rows that are read for the age of keys
 AT_ONCE = Handover()
 
 
@@ -110,6 +112,12 @@ def find(key: str, ports: Ports) -> BookKey:
         return found[0]
     why = "is the beginning of several" if found else "is not one of ours (give at least 8 digits of it)"
     raise NotFound(f"key {key[:80]!a} {why}; list the keys with: countersign keys list")
+
+
+async def created(ports: Ports) -> dict[str, datetime]:
+    """Return when keys of ours came into the key book, by their fingerprints. Raises Unavailable."""
+    rows = await ports.journal.search(Search(kinds=(EventKind.KEY_CREATED,), limit=_CREATED))
+    return {str(row.detail.get("key")): row.at for row in rows}
 
 
 def may_become(key: str, to: KeyState, ports: Ports) -> BookKey:

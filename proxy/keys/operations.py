@@ -54,8 +54,11 @@ _LIST = Command("keys list", table=shapes.table, rows="keys", empty="no keys", b
 @operation("GET /keys", Permission.KEYS, _LIST, about=Scope.NEUTRAL, query=Page)
 async def list_keys(call: Call) -> Keys:
     """List our keys and their states. Exit code 1: a token has keys that are not in the key book."""
+    from proxy.keys.lifecycle import created
+
     keys, after = page_of(call.ports.keybook.ring().ours, call.query)
-    return Keys(items=tuple(shown(key) for key in keys), next=after)
+    at = await created(call.ports)
+    return Keys(items=tuple(shown(key, at.get(key.fingerprint)) for key in keys), next=after)
 
 
 async def _plan_rotate(call: Call) -> tuple[str, ...]:

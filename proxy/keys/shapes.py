@@ -94,6 +94,9 @@ class KeyShown(Shape, frozen=True):
     profile: str
     state: KeyState
     since: datetime = Field(description="when it entered this state")
+    created: datetime | None = Field(
+        default=None, description="in the list: when it came into the key book, by the journal; null: unknown"
+    )
     compromised_since: datetime | None = Field(description="since when others may have had it; null: unknown")
     algorithm: str
     token: str
@@ -144,22 +147,25 @@ class Replaced(Shape, frozen=True):
     new: KeyShown | None = Field(description="the key that signs in its place; null: none was needed")
 
 
-def shown(key: BookKey) -> KeyShown:
+def shown(key: BookKey, created: datetime | None = None) -> KeyShown:
     """Return the key in the form of the admin API."""
     from proxy.formats.certificate import pem
 
     ends = (key.signs_until, key.retire_after) if key.state in VERIFYING else (None, None)
-    return filled(KeyShown, key, public_key=pem(key.spki), signs_until=ends[0], retire_after=ends[1])
+    more = {"public_key": pem(key.spki), "signs_until": ends[0], "retire_after": ends[1], "created": created}
+    return filled(KeyShown, key, **more)
 
 
 def table(keys: Sequence[Row]) -> list[tuple[str, ...]]:
     """Return the keys as a table, each with its next scheduled change."""
-    return [("PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL", "THEN"), *map(_row, keys)]
+    head = ("PROFILE", "KEY", "STATE", "SINCE", "CREATED", "ALGORITHM", "TOKEN", "LABEL", "THEN")
+    return [head, *map(_row, keys)]
 
 
 def _row(key: Row) -> tuple[str, ...]:
-    names = ("profile", "fingerprint", "state", "since", "algorithm", "token", "label")
-    cells = {**key, "fingerprint": str(key["fingerprint"])[:12], "since": minute(key["since"])}
+    names = ("profile", "fingerprint", "state", "since", "created", "algorithm", "token", "label")
+    created = str(key["created"])[:10] if key["created"] else "unknown"
+    cells = {**key, "fingerprint": str(key["fingerprint"])[:12], "since": minute(key["since"]), "created": created}
     return (*(str(cells[name]) for name in names), _then(key))
 
 

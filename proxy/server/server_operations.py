@@ -12,7 +12,7 @@ from pydantic import Field
 
 from proxy import version
 from proxy.admin.operation import Call, Command, Row, Scope, operation
-from proxy.admin.shapes import Shape
+from proxy.admin.shapes import Shape, filled
 from proxy.journal.problem import Problem, ProblemId, Severity
 from proxy.oci.duration import minute
 from proxy.trust.keys import KeyState
@@ -42,9 +42,11 @@ class Live:
 
 
 class KeyStatus(Shape, frozen=True):
-    """A key, in short."""
+    """A key, in short; destroyed ones are left out."""
 
     profile: str
+    fingerprint: str
+    token: str
     state: KeyState
     algorithm: str
     since: datetime
@@ -117,7 +119,8 @@ def _lines(row: Row) -> list[str]:
     lines = [f"{row['name']} serves {row['url']} since {minute(row['started'])}"]
     lines += [f"  version   {row['version']}", f"  policy    {row['policy_revision'][:12]} ({where})"]
     for key in row["keys"]:
-        lines.append(f"  key       {key['profile']} ({key['algorithm']}): {key['state']} since {minute(key['since'])}")
+        name = f"{key['fingerprint'][:12]} of {key['profile']} on token {key['token']} ({key['algorithm']})"
+        lines.append(f"  key       {name}: {key['state']} since {minute(key['since'])}")
     for soon in row["soon"]:
         lines.append(
             f"  soon      {minute(soon['at'])} UTC: key {soon['key'][:12]} of {soon['profile']} {soon['says']}"
@@ -139,7 +142,7 @@ _STATUS = Command("status", _lines, waits=lambda row: bool(row["problems"]))
 async def status(call: Call) -> Status:
     """Show what works and what does not. Exit code 1: something does not."""
     ports, live, ring = call.ports, call.use(Live), call.ports.keybook.ring()
-    keys = ({"profile": k.profile, "state": k.state, "algorithm": k.algorithm, "since": k.since} for k in ring.ours)
+    keys = (filled(KeyStatus, key) for key in ring.ours if key.state is not KeyState.DESTROYED)
     problems = (each for each in live.problems() if each.repository is None or call.may_see(each.repository))
     found = {
         "name": ports.name,

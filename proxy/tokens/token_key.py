@@ -54,6 +54,11 @@ def may_leave(attributes: Mapping[str, bool | None]) -> str | None:
     return ", ".join(f"{name} is {_told(attributes.get(name))}" for name in doubtful)
 
 
+def more_than_signs(attributes: Mapping[str, bool | None]) -> str:
+    """Return the attributes of a private key that let it do more than sign; empty if none does."""
+    return ", ".join(name for name in ("DECRYPT", "UNWRAP", "DERIVE") if attributes.get(name))
+
+
 def _told(value: bool | None) -> str:
     return "not told" if value is None else str(value)
 

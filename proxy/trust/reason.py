@@ -152,8 +152,8 @@ class Reason(StrEnum):
         "A retired key no longer counts, so that nobody has to protect it for ever.",
         "Ask the contact for a newer build, or for this one to be signed again.",
         "Push it again through the proxy: that signs it with the key in use now.",
-        "Sign images that must stay with `countersign sign REF --reason TEXT`, which uses the active key. A "
-        "retired key never becomes active again.",
+        "Sign images that must stay with `countersign sign REF --reason TEXT`, which uses the active key; `countersign "
+        "keys images KEY --only` lists those that need it. A retired key never becomes active again.",
         check=(3, "signed with a key that is retired"),
     )
     KEY_COMPROMISED = _row(
@@ -163,7 +163,7 @@ class Reason(StrEnum):
         "Somebody else may have made such signatures, so they prove nothing any more.",
         "Do not run the image, and report it if you have run it. Tell the contact.",
         "Rebuild it from sources you trust, then push it through the proxy.",
-        "Do not sign again what you cannot trace. The journal lists what this key signed and when.",
+        "Do not sign again what you cannot trace: `countersign keys images KEY` lists what the key signed, and when.",
         pull_fix=f"do not run it; {_ASK}",
         push_fix="rebuild, then push",
         check=(1, "signed with a key that was declared compromised"),

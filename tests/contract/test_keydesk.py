@@ -16,6 +16,7 @@ from proxy.trust.policy import PullRules
 from proxy.trust.schedule import Handover, KeyPlan
 from tests.worlds.admin import Admin, admin
 from tests.worlds.conversation import SIGN
+from tests.worlds.softtokens import held
 
 WHY = {"reason": "Tuesday"}
 
@@ -166,3 +167,26 @@ async def test_what_is_no_overlap_span_or_token_is_refused(odd: dict[str, object
         reply = await a.call("POST", "/admin/v1/keys/release/rotate", {**WHY, **odd}, socket=True)
         assert reply.status in (400, 404), reply.value
         assert states(a) == [KeyState.ACTIVE]
+
+
+async def test_the_list_says_how_old_a_key_is_not_only_its_state() -> None:
+    async with admin() as a:
+        a.world.store.clock.advance(86400)
+        made = (await said(a, "release/prepare"))["fingerprint"]
+        a.world.store.clock.advance(86400)
+        await said(a, f"{made}/activate")
+        listed = (await a.call("GET", "/admin/v1/keys", socket=True)).value["items"]
+        ages = {key["fingerprint"]: (key["created"], key["since"]) for key in listed}
+        assert ages[made] == ("2026-01-03T12:00:00Z", "2026-01-04T12:00:00Z")
+
+
+@pytest.mark.parametrize(("attributes", "said_of"), [({}, ""), ({"DECRYPT": True, "UNWRAP": True}, "DECRYPT, UNWRAP")])
+async def test_importing_a_key_that_does_more_than_sign_went_without_a_word(
+    attributes: dict[str, bool | None], said_of: str
+) -> None:
+    async with admin() as a:
+        a.tokens.there = [held(a.world.signer.create("release"), **attributes)]
+        plan = (await said(a, "release/import?dry_run=true", {**WHY, "label": "release"}))["plan"]
+        told = [step for step in plan if "may do more than sign" in step]
+        assert bool(told) is bool(said_of)
+        assert all(f"({said_of})" in step for step in told)

@@ -25,6 +25,7 @@ KEY = {
     "fingerprint": "ab" * 32,
     "state": "active",
     "since": "2026-01-02T12:00:00+00:00",
+    "created": "2025-07-01T12:00:00+00:00",
     "algorithm": "ecdsa-p256",
     "token": "hsm",
     "token_serial": "1",
@@ -138,8 +139,8 @@ def test_the_list_is_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     listed(monkeypatch)
     assert show(OutputFormat.TEXT) == Exit.FINE
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split() == ["PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL", "THEN"]
-    assert row.split() == ["release", "ab" * 6, "active", "2026-01-02", "12:00", "ecdsa-p256", "hsm", "release"]
+    assert head.split() == ["PROFILE", "KEY", "STATE", "SINCE", "CREATED", "ALGORITHM", "TOKEN", "LABEL", "THEN"]
+    assert row.split() == f"release {'ab' * 6} active 2026-01-02 12:00 2025-07-01 ecdsa-p256 hsm release".split()
 
 
 @pytest.mark.parametrize("form", OutputFormat)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import Unavailable
 from proxy.server.reload import different
 from proxy.server.server_operations import reload, status
+from proxy.trust.keys import KeyState
 from proxy.trust.roles import Role
 from tests.unit.config.test_settings import SIGNING, parse
 from tests.unit.conftest import until
@@ -147,3 +149,17 @@ def test_settings_that_differ_are_named_as_the_file_has_them() -> None:
     after = parse(SIGNING + "limits: {index_depth: 2}\n")
     assert different(before, before) == ()
     assert different(before, after) == ("limits.index_depth",)
+
+
+async def test_status_listed_keys_without_their_fingerprint_and_destroyed_ones_for_ever(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with admin() as a:
+        gone = replace(a.world.signer.create("release"), token="spare", state=KeyState.DESTROYED)
+        await a.world.store.keybook.add(gone)
+        found = (await a.call("GET", "/admin/v1/status", socket=True)).value
+        assert [(key["fingerprint"], key["token"]) for key in found["keys"]] == [(a.active(), "soft")]
+        answering(monkeypatch, found)
+        _, out = printed(status, capsys)
+        (line,) = [line for line in out.splitlines() if line.startswith("  key ")]
+        assert line.startswith(f"  key       {a.active()[:12]} of release on token soft (ecdsa-p256): active since ")
