@@ -50,6 +50,7 @@ async def _pushes(run: Run, which: str, registry: int, bound: int, child: int, m
     ours: list[float] = []
     whole: tuple[list[float], list[float]] = ([], [])
     async with home.countersign(config, port), clients(4) as session:
+        await _signs(session, url(port))
         for n in range(run.images):
             one = image(f"push {n}")
             for base, taken, repository in ((url(registry), direct, "bench/direct"), (url(port), ours, "bench/signed")):
@@ -63,6 +64,7 @@ async def _pushes(run: Run, which: str, registry: int, bound: int, child: int, m
                 taken.append(await _platforms(session, base, repository, f"index{n}"))
     config.write_text(config.read_text().replace(url(registry), url(watched)))
     async with home.countersign(config, port), clients(4) as session:
+        await _signs(session, url(port))
         await _count(
             bench, name, session, url(port), "first", image("first")
         )  # what is asked once per start is not counted
@@ -119,6 +121,7 @@ async def _slow_hsm(run: Run) -> Row:
             await push_manifest(session, url(port), "bench/slow", tag, Image(body))
 
     async with home.countersign(config, port), clients(PUSHERS) as session:
+        await _signs(session, url(port))
         await push_blobs(session, url(port), "bench/slow", small)
         for _ in range(run.rounds):
             before, start = token.seen("sign"), perf_counter()
@@ -143,6 +146,19 @@ def _slow(config: Path, folder: Path) -> Faulty:
     slow = Faulty(control, None)  # type: ignore[arg-type]  # the settings are the server's
     slow.inject("slow", HSM_MS, ALWAYS)
     return slow
+
+
+async def _signs(session: ClientSession, base: str) -> None:
+    """Return once a push is signed: a busy machine opens the token after the server has begun to serve."""
+    first = image("opening")
+    await push_blobs(session, base, "bench/opening", first)
+    target, kind = f"{base}/v2/bench/opening/manifests/v1", {"Content-Type": first.media_type}
+    for _ in range(300):
+        async with session.put(target, data=first.body, headers=kind) as reply:
+            if reply.status == 201:
+                return
+        await asyncio.sleep(0.1)
+    raise RuntimeError("the token does not sign; see the logs")
 
 
 async def _timed(session: ClientSession, base: str, repository: str, tag: str, what: Image) -> float:
