@@ -111,7 +111,7 @@ def test_what_is_wrong_with_a_chain_is_said_and_nothing_is_kept(proxy: Served, t
         ["openssl", "req", "-x509", *CA, "-subj", "/CN=other"], cwd=tmp_path, check=True, capture_output=True
     )
     refused = proxy("keys", "chain", "set", key, str(tmp_path / "ca.pem"), "--reason", "r", "--yes")
-    assert refused.status == 1
+    assert refused.status == 2
     assert f"(1) the first certificate is not for key {key[:12]}; request one for it" in refused.stderr
     assert "is a CA itself; sign with a certificate whose basic constraints say CA false" in refused.stderr
     private = proxy("keys", "chain", "set", key, str(tmp_path / "ca.key"), "--reason", "r", "--yes")
