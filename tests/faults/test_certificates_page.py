@@ -115,10 +115,10 @@ def test_what_is_wrong_with_a_chain_is_said_and_nothing_is_kept(proxy: Served, t
     assert f"(1) the first certificate is not for key {key[:12]}; request one for it" in refused.stderr
     assert "is a CA itself; sign with a certificate whose basic constraints say CA false" in refused.stderr
     private = proxy("keys", "chain", "set", key, str(tmp_path / "ca.key"), "--reason", "r", "--yes")
-    assert private.status == 1
+    assert private.status == 2
     assert "it contains a private key" in private.stderr
     missing = proxy("keys", "chain", "set", key, str(tmp_path / "none.pem"), "--reason", "r", "--yes")
-    assert (missing.status, "cannot be read" in missing.stderr) == (3, True)
+    assert (missing.status, "there is no such file" in missing.stderr) == (2, True)
     assert chain(proxy, key) == ()
 
 
