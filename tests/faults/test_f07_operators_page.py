@@ -51,7 +51,7 @@ def typed(proxy: Served, heading: str, **filled: str) -> list[Ran]:
     done = []
     for words in calls("\n".join(lines)):
         said = [filled.get(word, word) for word in words]
-        asks = said[0] == "keys" and said[1] != "list" and not {"--dry-run", "--yes"} & set(said)
+        asks = said[0] == "keys" and said[1] not in {"list", "images"} and not {"--dry-run", "--yes"} & set(said)
         ran = proxy(*said, *(["--yes"] if asks else []))
         assert ran.status == 0, f"{shlex.join(said)}: {ran.output}"
         done.append(ran)
