@@ -38,6 +38,11 @@ async def hold(operation: Operation, call: Call) -> Approval:
 
     An equal request of the same person is returned instead of a second one. Raises Fault, Unavailable.
     """
+    if call.actor.scope:  # a request is carried out without the scope of who made it
+        raise Forbidden(
+            f"this waits for a second person (admin.dual_control), and {quoted(call.actor.name)} is for some "
+            "repositories; request it with a token for all repositories"
+        )
     await _must_count(call.actor, call.use(AdminTokens))
     if isinstance(call.body, NewToken) and call.body.fingerprint is None:
         raise Conflict(

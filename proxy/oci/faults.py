@@ -37,6 +37,7 @@ class Told(StrEnum):
     BYTES = "the registry behind this proxy sent what is not what it claims"
     RECORD = "the record of what was signed and denied does not answer"
     SIGNING = "no signature could be made"
+    DEVICE = "the signing device does not answer"
     IMMUTABLE = "upstream's tags are immutable: leave sha256-* out of that rule, or let the policy make bundles alone"
     TIMESTAMP = "signed, but not timestamped, which this registry requires"
     MUCH = "finding out costs more than one request may"

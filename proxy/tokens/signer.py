@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from hsm import KeyInfo, KeyMissing, MechanismMissing, QueueFull, Token, TokenError
 from hsm.certificates import name_of
 from proxy.formats.format import Scheme
-from proxy.oci.faults import ConfigError, Fault, Invalid, NotFound, Unavailable
+from proxy.oci.faults import ConfigError, Fault, Invalid, NotFound, Told, Unavailable
 from proxy.registry.ports.keys import TokenState
 from proxy.store.shared import Leases
 from proxy.tokens.configured import ConfiguredTokens
@@ -79,7 +79,7 @@ class TokenSigner:
         known = next((k for k in self._record.keybook.ring().ours if k.spki == key.spki), None)
         if known is None or known.state not in _SIGNING:
             state = "not in the key book" if known is None else known.state.value
-            raise Unavailable(f"{key.described} is {state} and does not sign; push again")
+            raise Unavailable(f"{key.described} is {state} and does not sign; push again", told=Told.SIGNING)
         return await self.signed(key, message, scheme)
 
     def tokens_of(self, profile: str) -> tuple[TokenState, ...]:

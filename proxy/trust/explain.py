@@ -54,7 +54,7 @@ def not_signed(name: str, question: Question, told: str, fix: str, page: str, *,
     `moved`: the tag already pointed at the image once.
     """
     who = f"blocked by {name} (not a login problem): {plain(target(question), NAME_LENGTH)}"
-    if told == Told.SIGNING and not moved:
+    if told == Told.DEVICE and not moved:
         what = "the signing device is unavailable; your image is fine, nothing was changed"
         return _line(f"{who}: {what}", fix, page)
     became = "the tag has moved, and lacks the signature that names it" if moved else "the tag was not moved"

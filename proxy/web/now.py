@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from cachetools import TTLCache
 
@@ -107,4 +108,5 @@ def _about_a_pull(decision: Decision) -> bool:
 
 def path_of(repository: Repository, reference: Reference) -> str:
     """Return the path of the page about this image."""
-    return f"/-/i/{repository}{'@' if is_digest(reference) else ':'}{reference}"
+    joint = "@" if is_digest(reference) else ":"
+    return "/-/i/" + quote(f"{repository}{joint}{reference}", safe="/:@", errors="replace")

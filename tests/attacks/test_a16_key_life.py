@@ -147,7 +147,7 @@ async def test_an_intent_from_before_is_no_signature_from_before() -> None:
     """What was only meant to be signed when the key was still good, and was signed later, has the later time."""
     w = await world(LEDGER)
     w.signer.down = "token soft is away"
-    with pytest.raises(Exception, match="was not signed"):
+    with pytest.raises(Exception, match="the signing device is unavailable"):
         await w.push(APP, "team/app", "v1")
     w.store.clock.advance(60)
     w.signer.down = None

@@ -15,6 +15,7 @@ from proxy.oci.reference import parse_reference, parse_tag
 from proxy.registry.request import Request
 from proxy.registry.signing.sign_existing import sign_existing
 from proxy.trust.actor import ON_THE_HOST
+from proxy.trust.evidence import LATER_BY
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.policy import PushRules
 from tests.worlds.conversation import ANYBODY, REPO, SIGN, World, user, world
@@ -37,7 +38,7 @@ def rows(w: World, *kinds: EventKind) -> list[Event]:
 
 
 def claims(w: World) -> set[str]:
-    return {entry.claims["pusher"] for entry in w.store.ledger.rows.values()}
+    return {entry.claims.get("pusher") or entry.claims[LATER_BY] for entry in w.store.ledger.rows.values()}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -235,7 +235,7 @@ async def test_what_is_known_holds_while_the_store_is_away(monkeypatch: pytest.M
     await w.pull("team/app", "1")
     await deny(w, MANY.digest)
 
-    async def away(*_: object) -> None:
+    async def away(*_: object, **__: object) -> None:
         raise Unavailable("store: gone")
 
     for name in ("parents", "ancestors", "listing", "manifest", "learn"):

@@ -193,7 +193,10 @@ async def _made(
 
     async def one(entry: Entry) -> bytes:
         async with gate:
-            return await ports.signer.sign(keys[entry.key], entry.message, FORMATS[entry.key.format].scheme)
+            try:
+                return await ports.signer.sign(keys[entry.key], entry.message, FORMATS[entry.key.format].scheme)
+            except Unavailable as away:
+                raise Unavailable(away.what, told=Told.DEVICE if away.told is Told.NOTHING else away.told) from away
 
     made = await asyncio.gather(  # keep every signature the token made, even if others failed
         *(one(entry) for entry in todo), return_exceptions=True

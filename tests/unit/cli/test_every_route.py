@@ -23,6 +23,7 @@ COMMANDS = {
     "journal": "journal",
     "verify": "verify",
     "why": "why",
+    "key_images": "keys images",
     "would_block": "report would-block",
     "doctor": "doctor",
     "list_keys": "keys list",

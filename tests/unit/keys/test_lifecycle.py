@@ -302,11 +302,11 @@ async def test_a_token_that_fails_in_the_middle_of_a_push_does_not_fail_the_push
 async def test_where_no_token_works_the_first_ones_reason_is_told() -> None:
     w, _, _ = await two_tokens()
     w.signer.away |= {"soft": "token soft is away", "spare": "token spare is away"}
-    with pytest.raises(Fault, match="no signature could be made"):
+    with pytest.raises(Fault, match="the signing device is unavailable"):
         await w.push(NEW, "team/app", "new")
     w.signer.away.clear()
     w.signer.breaks |= {"soft": "token soft broke", "spare": "token spare broke"}
-    with pytest.raises(Fault, match="no signature could be made"):
+    with pytest.raises(Fault, match="the signing device is unavailable"):
         await w.push(NEW, "team/app", "new")
 
 

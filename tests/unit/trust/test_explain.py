@@ -96,12 +96,12 @@ def test_a_push_that_was_not_signed_says_that_the_tag_did_not_move() -> None:
 
 def test_a_push_without_a_signing_device_is_not_told_as_a_fault_of_the_image() -> None:
     fix = fix_for(Reason.NOT_SIGNED, "#platform-help", "r.example", pushing=True)
-    said = explain.not_signed(NAME, denied().question, Told.SIGNING, fix, PAGE)
+    said = explain.not_signed(NAME, denied().question, Told.DEVICE, fix, PAGE)
     assert said.endswith(
         ": the signing device is unavailable; your image is fine, nothing was changed; "
         f"try again in some minutes, or ask #platform-help - {PAGE}"
     )
-    moved = explain.not_signed(NAME, denied().question, Told.SIGNING, fix, PAGE, moved=True)
+    moved = explain.not_signed(NAME, denied().question, Told.DEVICE, fix, PAGE, moved=True)
     assert "nothing was changed" not in moved
     assert "the tag has moved, and lacks the signature that names it; try again" in moved
 
