@@ -89,7 +89,9 @@ def _position(connection: Connection, since: datetime) -> int:
 def signed(connection: Connection, by: SignedBy, limit: int, skip: int, *, only: bool) -> tuple[SignedImage, ...]:
     """Return the images that `by.keys` have signed, by name; with `only`, those that need them."""
     query = (_signed(by) if only else _images(by)).order_by(*_IMAGE).limit(limit).offset(skip)
-    rows = connection.execute(query.add_columns(func.min(ledger.c.at, type_=ledger.c.at.type).label("at"))).all()
+    others = _by_others(by, _OTHERS).scalar_subquery() if by.others else literal(0)
+    first = func.min(ledger.c.at, type_=ledger.c.at.type)
+    rows = connection.execute(query.add_columns(first.label("at"), others.label("others"))).all()
     named = _tags(connection, [(row.repository, row.digest) for row in rows])
     return tuple(
         SignedImage(row.repository, row.digest, named[row.repository, row.digest], row.at, row.others < by.needed)
@@ -101,20 +103,28 @@ _IMAGE = (ledger.c.repository, ledger.c.digest)
 
 
 def _images(by: SignedBy) -> Select[Any]:
-    """Select the images that the keys have signed, and how many of the other keys have signed each."""
-    other = ledger.alias("other")
-    same = (other.c.repository == ledger.c.repository, other.c.digest == ledger.c.digest)
-    count = select(func.count(other.c.fingerprint.distinct())).where(*same, *signed_with(other, by.others))
-    others = count.scalar_subquery() if by.others else literal(0)
-    query = select(*_IMAGE, others.label("others")).where(*signed_with(ledger, by.keys)).group_by(*_IMAGE)
+    """Select the images that the keys have signed."""
+    query = select(*_IMAGE).where(*signed_with(ledger, by.keys)).group_by(*_IMAGE)
     return query.where(ledger.c.repository == by.repository) if by.repository else query
 
 
+def _by_others(by: SignedBy, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Select these columns of the signatures that the other keys have made of the same image."""
+    same = (_OTHER.c.repository == ledger.c.repository, _OTHER.c.digest == ledger.c.digest)
+    return select(*columns).where(*same, *signed_with(_OTHER, by.others))
+
+
+_OTHER = ledger.alias("other")
+_OTHERS = func.count(_OTHER.c.fingerprint.distinct())
+
+
 def _signed(by: SignedBy) -> Select[Any]:
-    """Select those that need the keys."""
+    """Select those that need the keys. Where one other key is enough, none is counted: PostgreSQL joins them then."""
     query = _images(by)
-    if by.others:
-        query = query.having(query.selected_columns.others < by.needed)
+    if by.others and by.needed == 1:
+        query = query.where(~_by_others(by, _OTHER.c.id).exists())
+    elif by.others:
+        query = query.having(_by_others(by, _OTHERS).scalar_subquery() < by.needed)
     return query if by.since is None else query.having(func.min(ledger.c.at) >= by.since)
 
 
