@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from proxy.admin.approval import ApprovalState
+from proxy.admin.approval import Approval, ApprovalState
 from proxy.admin.operation import Call, Command, Option, Row, operation
-from proxy.admin.shapes import Affected, ApprovalShown, Next, Page, Shape, Why, page_read
-from proxy.oci.duration import minute
+from proxy.admin.paging import Listing, Page, Paged
+from proxy.admin.shapes import Affected, ApprovalShown, Shape, Why
+from proxy.oci.duration import instant, minute
 from proxy.oci.faults import visible
 from proxy.trust.roles import Permission
 
@@ -23,11 +24,10 @@ class ApprovalsPage(Page, frozen=True):
     )
 
 
-class ApprovalsShown(Shape, frozen=True):
+class ApprovalsShown(Paged, frozen=True):
     """A page of requests, newest first."""
 
     items: tuple[ApprovalShown, ...]
-    next: Next
 
 
 class Approved(Shape, frozen=True):
@@ -64,6 +64,7 @@ def _described(row: Row) -> list[str]:
     return lines + [f"  - {visible(str(step), 500)}" for step in row["plan"]]
 
 
+APPROVALS = Listing[Approval]("approvals", lambda each: (instant(each.created), each.id), (str, str))
 _LIST = Command("approvals list", table=_table, rows="items", empty=_empty)
 
 
@@ -74,8 +75,8 @@ async def list_approvals(call: Call) -> ApprovalsShown:
     from proxy.admin.ports import Approvals
 
     page = call.query
-    found, after = page_read(await call.use(Approvals).page(page.state, page.limit + 1, page.skip), page)
-    return ApprovalsShown(items=tuple(shown(each) for each in found), next=after)
+    found = await call.use(Approvals).page(page.state, APPROVALS.part(page))
+    return APPROVALS.page(ApprovalsShown, page, found, shown)
 
 
 @operation("GET /approvals/{id}", Permission.JOURNAL, Command("approvals show", _described))

@@ -112,6 +112,8 @@ def _fields(query: type[BaseModel] | None) -> list[dict[str, Any]]:
 
 def _parameter(name: str, described: dict[str, Any], definitions: dict[str, Any], needed: bool) -> dict[str, Any]:
     inner = {key: value for key, value in described.items() if key not in {"title", "description"}}
+    if "$ref" in inner:
+        inner |= definitions[inner.pop("$ref").rpartition("/")[2]]
     kinds = [kind for kind in inner.pop("anyOf", []) if kind.get("type") != "null"]
     for kind in kinds:  # callers express null by omitting the parameter
         inner |= definitions[kind["$ref"].rpartition("/")[2]] if "$ref" in kind else kind

@@ -9,6 +9,7 @@ from typing import Protocol
 from proxy.admin.approval import Approval, ApprovalState
 from proxy.admin.token import AdminToken
 from proxy.journal.event import Event
+from proxy.oci.slices import Slice
 from proxy.trust.allotment import Allotment
 from proxy.trust.roles import Role
 
@@ -51,8 +52,8 @@ class Approvals(Protocol):
     async def change(self, approval_id: str, change: Callable[[Approval], Approval | None]) -> Approval | None:
         """Replace the request by the result of `change`, in one transaction; None if the request stays unchanged."""
 
-    async def page(self, state: ApprovalState | None, limit: int, skip: int) -> tuple[Approval, ...]:
-        """Return requests in this state (None: any), newest first."""
+    async def page(self, state: ApprovalState | None, part: Slice) -> tuple[Approval, ...]:
+        """Return requests in this state (None: any), newest first. Their key is their creation and their id."""
 
     async def overdue(self, now: datetime) -> tuple[Approval, ...]:
         """Return undecided requests that have passed their expiry time."""

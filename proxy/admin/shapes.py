@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 from unicodedata import normalize
@@ -19,7 +19,6 @@ from proxy.oci.reference import parse_digest, parse_repository
 from proxy.trust.names import ALLOWED, NAME, holds_token, name_refusal
 from proxy.trust.pattern import check_pattern
 
-T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -112,27 +111,6 @@ def one_repository(pattern: str) -> str:
 
 class Shape(BaseModel, strict=True, extra="forbid", frozen=True, defer_build=True):
     """A body, query or answer. Its validator is built at first use: a command line rarely needs it."""
-
-
-class Page(Shape, frozen=True):
-    """A page of a list."""
-
-    limit: int = Field(default=100, ge=1, le=1000, description="maximum number of rows")
-    skip: int = Field(default=0, ge=0, le=1_000_000, description="rows to skip; `next` of the previous page")
-
-
-Next = Annotated[int | None, Field(description="`skip` of the next page; null on the last")]
-
-
-def page_of(rows: Sequence[T], page: Page) -> tuple[Sequence[T], int | None]:
-    """Return the requested page of an in-memory list, and the `skip` of the next page (None: no more)."""
-    end = page.skip + page.limit
-    return rows[page.skip : end], end if end < len(rows) else None
-
-
-def page_read(rows: Sequence[T], page: Page) -> tuple[Sequence[T], int | None]:
-    """Return the requested page of rows that were read from `skip` on, one more than its limit, and the next `skip`."""
-    return rows[: page.limit], page.skip + page.limit if len(rows) > page.limit else None
 
 
 def filled(shape: type[M], of: object, **apart: Any) -> M:

@@ -16,8 +16,9 @@ from proxy.admin.approval import Approval, ApprovalState, request_there
 from proxy.admin.token import AdminToken, token_refusal
 from proxy.journal.event import Event
 from proxy.journal.rows import append_rows
+from proxy.oci.slices import Slice
 from proxy.store.database import Database
-from proxy.store.tables import Chosen, Instant, Json, metadata, value_of, values_of
+from proxy.store.tables import Chosen, Instant, Json, metadata, rows_in, value_of, values_of
 from proxy.trust.actor import Actor
 from proxy.trust.allotment import Allotment
 from proxy.trust.roles import Role
@@ -139,8 +140,8 @@ class StoredApprovals:
     async def change(self, approval_id: str, change: Change) -> Approval | None:
         return await self._database.write(partial(_change, approval_id=approval_id, change=change))
 
-    async def page(self, state: ApprovalState | None, limit: int, skip: int) -> tuple[Approval, ...]:
-        return await self._database.read(partial(_page, state=state, limit=limit, skip=skip))
+    async def page(self, state: ApprovalState | None, part: Slice) -> tuple[Approval, ...]:
+        return await self._database.read(partial(_page, state=state, part=part))
 
     async def overdue(self, now: datetime) -> tuple[Approval, ...]:
         return await self._database.read(partial(_overdue, now=now))
@@ -169,11 +170,11 @@ def _change(connection: Connection, approval_id: str, change: Change) -> Approva
     return wanted
 
 
-def _page(connection: Connection, state: ApprovalState | None, limit: int, skip: int) -> tuple[Approval, ...]:
-    query = select(approvals).order_by(approvals.c.created.desc(), approvals.c.id.desc()).limit(limit).offset(skip)
+def _page(connection: Connection, state: ApprovalState | None, part: Slice) -> tuple[Approval, ...]:
+    query = select(approvals)
     if state is not None:
         query = query.where(approvals.c.state == state)
-    return tuple(_approval(row) for row in connection.execute(query))
+    return tuple(map(_approval, rows_in(connection, query, (approvals.c.created, approvals.c.id), part)))
 
 
 def _overdue(connection: Connection, now: datetime) -> tuple[Approval, ...]:

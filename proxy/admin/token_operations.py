@@ -11,11 +11,12 @@ from pydantic import Field, StringConstraints
 
 from proxy.admin.approval import agrees, short_of_two
 from proxy.admin.operation import Argument, Call, Command, Option, Row, operation
+from proxy.admin.paging import Listing, Page, Paged
 from proxy.admin.ports import AdminTokens, KnownPeople
-from proxy.admin.shapes import Name, Next, Page, Repositories, Shape, filled, page_of
+from proxy.admin.shapes import Name, Repositories, Shape, filled
 from proxy.admin.token import SECRET_BYTES, AdminToken, expiry_reason, hashed, id_of, render, token_refusal
 from proxy.admin.wording import Wanted
-from proxy.oci.duration import minute
+from proxy.oci.duration import instant, minute
 from proxy.oci.faults import Conflict, Forbidden, NotFound, quoted
 from proxy.trust.allotment import Allotment, allotment
 from proxy.trust.roles import Permission, Role, beyond
@@ -65,11 +66,10 @@ class TokenMade(TokenShown, frozen=True):
     token: str = Field(repr=False, description="the token, shown only now; empty: its holder drafted it")
 
 
-class Tokens(Shape, frozen=True):
+class Tokens(Paged, frozen=True):
     """A page of tokens, oldest first."""
 
     items: tuple[TokenShown, ...]
-    next: Next
 
 
 def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -82,6 +82,7 @@ def _row(row: Row) -> tuple[str, ...]:
     return (row["id"], row["name"], ",".join(row["roles"]), scope, state, ends, row["by"], row["agreed_by"] or "-")
 
 
+_TOKENS = Listing[AdminToken]("tokens", lambda token: (instant(token.created), token.id), (str, str))
 _LIST = Command(
     "tokens list", table=_table, rows="items",
     empty="no admin tokens; make one: countersign tokens create NAME --role ROLE",
@@ -91,8 +92,8 @@ _LIST = Command(
 @operation("GET /tokens", Permission.TOKENS, _LIST, query=Page)
 async def list_tokens(call: Call) -> Tokens:
     """List all admin tokens ever made: name, roles, expiry."""
-    rows, after = page_of(await call.use(AdminTokens).all(), call.query)
-    return Tokens(items=tuple(_shown(token, call.now) for token in rows), next=after)
+    made = await call.use(AdminTokens).all()
+    return _TOKENS.of(Tokens, call.query, made, lambda token: _shown(token, call.now))
 
 
 async def _plan_create(call: Call) -> tuple[str, ...]:

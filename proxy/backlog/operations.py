@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, StringConstraints, model_validator
 
 from proxy.admin.operation import Call, Command, Scope, operation
-from proxy.admin.shapes import NOT_KEPT, Line, Moment, Next, Page, PulledBy, Shape, Why, filled, page_of
+from proxy.admin.paging import Listing, Page, Paged
+from proxy.admin.shapes import NOT_KEPT, Line, Moment, PulledBy, Why, filled
 from proxy.jobs.operations import JobShown, described, job_room, made_by
 from proxy.jobs.operations import shown as job_shown
 from proxy.jobs.port import Jobs
@@ -48,11 +49,10 @@ class ListedImage(PulledBy, frozen=True):
     pushed: str = Field(description="who pushed it through this proxy; empty: nobody, as far as is recorded")
 
 
-class ListedImages(Shape, frozen=True):
+class ListedImages(Paged, frozen=True):
     """A page of the images to sign."""
 
     items: tuple[ListedImage, ...]
-    next: Next
 
 
 async def _whole_list(call: Call) -> str | None:
@@ -93,8 +93,9 @@ async def list_to_sign(call: Call, body: Selection) -> JobShown:
 @operation("GET /sign/lists/{id}", Permission.SIGN, Command("sign"), about=_whole_list, query=Page)
 async def show_list_to_sign(call: Call) -> ListedImages:
     """Show the images of a list, as its job found them."""
-    images, after = page_of(await _list(call), call.query)
-    return ListedImages(items=tuple(map(_image, images)), next=after)
+    found = [*enumerate(await _list(call))]
+    listing: Listing[tuple[int, Listed]] = Listing(call.path_params["id"], lambda row: (row[0],), (int,))
+    return listing.of(ListedImages, call.query, found, lambda row: _image(row[1]))
 
 
 @operation(

@@ -85,18 +85,25 @@ def _away(place: Endpoint, error: OSError | http.client.HTTPException) -> Unavai
     return Unavailable(f"the server at {place.socket} did not answer ({said}); try again")
 
 
-def pages(
+def pages(place: Endpoint, path: str) -> list[dict[str, Any]]:
+    """Return all rows of a list. Raises what `call` raises."""
+    return listing(place, path)[0]
+
+
+def listing(
     place: Endpoint, path: str, size: int = PAGE, most: int | None = None, /, **filters: str
-) -> list[dict[str, Any]]:
-    """Return the rows of a list, at most this many, page by page. Raises what `call` raises."""
+) -> tuple[list[dict[str, Any]], str]:
+    """Return the rows of a list, at most this many, and why there are none. Raises what `call` raises."""
     rows: list[dict[str, Any]] = []
-    after: int | None = 0
+    nothing = ""
+    after: str | None = ""
     while after is not None and (most is None or len(rows) < most):
         this = size if most is None else min(size, most - len(rows))
-        page = call(place, "GET", f"{path}?{urlencode({**filters, 'limit': this, 'skip': after})}")
+        there = {"cursor": after} if after else {}
+        page = call(place, "GET", f"{path}?{urlencode({**filters, 'limit': this, **there})}")
         rows += page["items"]
-        after = page["next"]
-    return rows
+        after, nothing = page["next"] if page["items"] else None, page.get("nothing", "")  # a list may always have one
+    return rows, nothing
 
 
 def _connection(place: Endpoint) -> http.client.HTTPConnection:

@@ -14,7 +14,8 @@ from urllib.parse import quote, urlencode
 import typer
 
 from proxy.admin.operation import ROOT, Argument, Given, Operation, Option, Row
-from proxy.admin.shapes import Page, Why
+from proxy.admin.paging import Page
+from proxy.admin.shapes import Why
 from proxy.cli.exits import DocumentFormat, Exit, OutputFormat
 from proxy.cli.options import REASON, Config, Document, DryRun, Output, Server, Token, Yes, find, place_of
 from proxy.cli.typed import checked, choices_of, key_of, marked, number_of, spelled
@@ -162,7 +163,7 @@ def carry_out(operation: Operation, place: Endpoint, given: Given, read: dict[st
 
     Raises Invalid before anything is sent, ConfigError, and what `call` raises.
     """
-    from proxy.cli.admin import call, pages
+    from proxy.cli.admin import call, listing, pages
     from proxy.cli.printed import listed, printed, saved
 
     read = checked(operation, given) if read is None else read
@@ -176,11 +177,13 @@ def carry_out(operation: Operation, place: Endpoint, given: Given, read: dict[st
     for name, _, mark in marked(operation):
         if isinstance(mark, Option) and mark.first_of and read[name] is None:
             read[name] = _number_of_first(place, mark.first_of)
-    query = {} if operation.route.body else {name: value for name, value in read.items() if value not in (None, "")}
+    unset = (None, "", False)
+    query = {} if operation.route.body else {name: value for name, value in read.items() if value not in unset}
     empty = command.empty if isinstance(command.empty, str) else command.empty(read)
     try:
         if command.table is not None:
-            rows = pages(place, path, _largest_page(operation), most, **query)
+            rows, nothing = listing(place, path, _largest_page(operation), most, **query)
+            empty = nothing or empty
             under = command.below
             below = None if under is None else call(place, "GET", under.route.path.removeprefix(f"{ROOT}/"))
             return listed(command, rows, empty, below, form)
@@ -190,7 +193,7 @@ def carry_out(operation: Operation, place: Endpoint, given: Given, read: dict[st
             raise
         answer = _without_server(*command.fallback, {**read, "limit": most}, given.get("config"), away)
         if command.table is not None:
-            return listed(command, answer[command.rows], empty, None, form)
+            return listed(command, answer[command.rows], answer.get("nothing") or empty, None, form)
     if isinstance(answer, Exit):
         return answer
     if saved(command, answer, given):

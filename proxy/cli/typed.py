@@ -61,13 +61,14 @@ def checked(operation: Operation, given: Given) -> dict[str, Any]:
     """Return the path parameters and fields that the typed values mean. Raises Invalid, ConfigError for a file."""
     for name in operation.route.path_params:
         _check_place(operation, name, given[name])
-    read = {"reason": _text("--reason", given["reason"])} if "reason" in given else {}
+    read = {} if given.get("reason") is None else {"reason": _text("--reason", given["reason"])}
     for name, field, mark in marked(operation):
         typed = given[key_of(name)]
         if mark.file is not None:
             read |= {} if typed is None else mark.file(file_of(spelled(name, mark), typed))
         else:
-            read[name] = _read(name, field, mark, typed)
+            value = _read(name, field, mark, typed)
+            read[name] = ",".join(value) if isinstance(value, list) and operation.route.body is None else value
     _check_fields(operation, read, given)
     return read
 
@@ -116,6 +117,8 @@ def file_of(label: str, typed: str | Path) -> Path:
 def _read(name: str, field: FieldInfo, mark: Argument | Option, typed: Any) -> Any:
     """Return the field's value for what was typed; None if nothing was. Raises Invalid."""
     label, reads, choices = spelled(name, mark), mark.reads, choices_of(field)
+    if reads == "several" and "" in typed:
+        raise wrong(label, "", f"empty; give {label} a value, or leave it out")
     if reads == "several":
         return [choice_of(label, each, choices) if choices else _text(label, each) for each in typed]
     if typed is None or reads == "flag":
@@ -134,7 +137,8 @@ def _read(name: str, field: FieldInfo, mark: Argument | Option, typed: Any) -> A
 
 def choices_of(field: FieldInfo) -> tuple[str, ...]:
     """Return the texts that a field of choices takes; () for any other field."""
-    inner = [each for each in get_args(field.annotation) if isinstance(each, type) and issubclass(each, Enum)]
+    kinds = (field.annotation, *get_args(field.annotation))
+    inner = [each for each in kinds if isinstance(each, type) and issubclass(each, Enum)]
     return tuple(str(each.value) for each in inner[0]) if inner else ()
 
 

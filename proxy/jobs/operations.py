@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, StringConstraints
 
 from proxy.admin.operation import Call, Command, Option, Row, operation
-from proxy.admin.shapes import Next, OneRepository, Page, Shape, Why, filled, page_read
+from proxy.admin.paging import Listing, Page, Paged
+from proxy.admin.shapes import OneRepository, Shape, Why, filled
 from proxy.admin.wording import Wanted
 from proxy.jobs.job import Job, JobState
 from proxy.jobs.port import Jobs
-from proxy.oci.duration import minute
+from proxy.oci.duration import instant, minute
 from proxy.oci.faults import visible
 from proxy.trust.roles import Permission
 
@@ -61,11 +62,10 @@ class JobShown(Shape, frozen=True):
     cancel: bool = Field(description="whether it stops at its next step")
 
 
-class JobsShown(Shape, frozen=True):
+class JobsShown(Paged, frozen=True):
     """A page of jobs, newest first."""
 
     items: tuple[JobShown, ...]
-    next: Next
 
 
 def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -112,6 +112,7 @@ def made_by(job: Job, actor: Actor) -> bool:
     return (job.who, job.how) == (actor.name, actor.authenticated_by)
 
 
+JOBS = Listing[Job]("jobs", lambda job: (instant(job.created), job.id), (str, str))
 _LIST = Command("jobs list", table=_table, rows="items", empty="no job matches")
 
 
@@ -120,9 +121,8 @@ async def list_jobs(call: Call) -> JobsShown:
     """List jobs, newest first."""
     page = call.query
     states = () if page.state is None else (page.state,)
-    found = await call.use(Jobs).page(states, page.kind, page.repository, page.limit + 1, page.skip)
-    jobs, after = page_read(found, page)
-    return JobsShown(items=tuple(shown(job) for job in jobs), next=after)
+    found = await call.use(Jobs).page(states, page.kind, page.repository, JOBS.part(page))
+    return JOBS.page(JobsShown, page, found, shown)
 
 
 @operation("GET /jobs/{id}", Permission.OWN_JOBS, Command("jobs show", described), about=_repository_of)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from proxy.jobs.job import Job, JobState
 from proxy.journal.event import Event
+from proxy.oci.slices import Slice
 from proxy.trust.allotment import Allotment
 
 
@@ -34,7 +35,8 @@ class Jobs(Protocol):
     async def next(self, now: datetime, kinds: Collection[str] | None = None, but: Collection[str] = ()) -> Job | None:
         """Return the next job to run: the oldest of these kinds (None: any) but these, not ended and due."""
 
-    async def page(
-        self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
-    ) -> tuple[Job, ...]:
-        """Return jobs in these states, of this kind, limited to this repository (empty: any), newest first."""
+    async def page(self, states: Collection[JobState], kind: str, repository: str, part: Slice) -> tuple[Job, ...]:
+        """Return jobs in these states, of this kind, limited to this repository (empty: any), newest first.
+
+        The key of a job is its creation and its id.
+        """

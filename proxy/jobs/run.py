@@ -21,6 +21,7 @@ from proxy.jobs.port import Jobs
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.oci.faults import Conflict, Corrupt, Fault, NotFound, Unavailable
+from proxy.oci.slices import Slice
 from proxy.store.clock import Clock
 from proxy.trust.allotment import Allotment
 
@@ -55,7 +56,7 @@ async def start(job: Job, jobs: Jobs, room: Allotment | None = None) -> Job:
 
 async def may_start(job: Job, jobs: Jobs, room: Allotment) -> None:
     """Raise Fault if such a job would be refused: its holder's allotment is used up. Raises Unavailable."""
-    waiting = await jobs.page(tuple(jobs_of.WAITING), "", "", room.together, 0)
+    waiting = await jobs.page(tuple(jobs_of.WAITING), "", "", Slice(room.together))
     try:
         jobs_of.job_there(job, waiting, room)
     except ValueError as full:

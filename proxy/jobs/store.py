@@ -11,8 +11,9 @@ from sqlalchemy import Boolean, Column, ColumnElement, Connection, Index, Table,
 from proxy.jobs.job import WAITING, Job, JobState, job_there
 from proxy.journal.event import Event
 from proxy.journal.rows import append_rows
+from proxy.oci.slices import Slice
 from proxy.store.database import Database
-from proxy.store.tables import BIG, Chosen, Instant, Json, metadata, value_of, values_of
+from proxy.store.tables import BIG, Chosen, Instant, Json, metadata, rows_in, value_of, values_of
 from proxy.trust.allotment import Allotment
 
 Change = Callable[[Job], Job | None]
@@ -73,11 +74,9 @@ class StoredJobs:
     def _changed(self, _result: object) -> None:
         self._changes += 1
 
-    async def page(
-        self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
-    ) -> tuple[Job, ...]:
+    async def page(self, states: Collection[JobState], kind: str, repository: str, part: Slice) -> tuple[Job, ...]:
         return await self._database.read(
-            partial(_page, states=tuple(states), kind=kind, repository=repository, limit=limit, skip=skip)
+            partial(_page, states=tuple(states), kind=kind, repository=repository, part=part)
         )
 
 
@@ -126,13 +125,14 @@ def _waiting(kinds: Collection[str] | None, but: Collection[str]) -> tuple[Colum
 
 
 def _page(
-    connection: Connection, states: tuple[JobState, ...], kind: str, repository: str, limit: int, skip: int
+    connection: Connection, states: tuple[JobState, ...], kind: str, repository: str, part: Slice
 ) -> tuple[Job, ...]:
-    query = select(jobs).order_by(jobs.c.created.desc(), jobs.c.id.desc()).limit(limit).offset(skip)
+    query = select(jobs)
     if states:
         query = query.where(jobs.c.state.in_(states))
     if kind:
         query = query.where(jobs.c.kind == kind)
     if repository:
         query = query.where(jobs.c.repository == repository)
-    return tuple(value_of(Job, row) for row in connection.execute(query))
+    rows = rows_in(connection, query, (jobs.c.created, jobs.c.id), part)
+    return tuple(value_of(Job, row) for row in rows)

@@ -40,8 +40,10 @@ from proxy.journal.impact import (
 )
 from proxy.journal.rows import journal
 from proxy.oci.reference import Digest
+from proxy.oci.slices import Slice
 from proxy.store.facts import CHILD, listed, manifests
 from proxy.store.ledger import ledger, signed_with
+from proxy.store.tables import rows_in
 from proxy.store.tags import tags
 from proxy.trust.pattern import matches
 from proxy.trust.question import NOTHING
@@ -86,12 +88,12 @@ def _position(connection: Connection, since: datetime) -> int:
     return first
 
 
-def signed(connection: Connection, by: SignedBy, limit: int, skip: int, *, only: bool) -> tuple[SignedImage, ...]:
+def signed(connection: Connection, by: SignedBy, part: Slice, *, only: bool) -> tuple[SignedImage, ...]:
     """Return the images that `by.keys` have signed, by name; with `only`, those that need them."""
-    query = (_signed(by) if only else _images(by)).order_by(*_IMAGE).limit(limit).offset(skip)
     others = _by_others(by, _OTHERS).scalar_subquery() if by.others else literal(0)
     first = func.min(ledger.c.at, type_=ledger.c.at.type)
-    rows = connection.execute(query.add_columns(first.label("at"), others.label("others"))).all()
+    query = (_signed(by) if only else _images(by)).add_columns(first.label("at"), others.label("others"))
+    rows = rows_in(connection, query, _IMAGE, part, newest_first=False)
     named = _tags(connection, [(row.repository, row.digest) for row in rows])
     return tuple(
         SignedImage(row.repository, row.digest, named[row.repository, row.digest], row.at, row.others < by.needed)

@@ -68,6 +68,21 @@ class EventKind(StrEnum):
 
 
 FROM = "from"  # the detail with the address of a caller
+
+
+def _named(*parts: str) -> tuple[EventKind, ...]:
+    return tuple(kind for kind in EventKind if kind.value.startswith(parts))
+
+
+# Kinds that are searched together, by name. `admin.called` are the calls that change something, dry runs included.
+GROUPS: Mapping[str, tuple[EventKind, ...]] = MappingProxyType(
+    {
+        "changes": _named(
+            "key.", "denial.", "exception.", "policy.", "config.", "approval.", "admin.called", "admin.token"
+        ),
+        "denials": (*_named("pull.denied", "blob.denied", "push.denied"), EventKind.PUSH_NOT_SIGNED),
+    }
+)
 NO_DETAIL: Mapping[str, Any] = MappingProxyType({})
 
 

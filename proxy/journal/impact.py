@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from proxy.oci.reference import Digest
+from proxy.oci.slices import Slice
 
 WINDOW = timedelta(days=30)
 NAMED = 5  # most images, and most callers, that are named; all are counted
@@ -81,10 +82,11 @@ class SignedImage:
 class Impact(Protocol):
     """Counts the images that a change affects, and lists those of keys. All calls raise Unavailable."""
 
-    async def signed(
-        self, by: SignedBy, *, only: bool = False, limit: int = 100, skip: int = 0
-    ) -> tuple[SignedImage, ...]:
-        """Return images that `by.keys` have signed, by name; with `only`, those that need them."""
+    async def signed(self, by: SignedBy, part: Slice, *, only: bool = False) -> tuple[SignedImage, ...]:
+        """Return images that `by.keys` have signed, by name; with `only`, those that need them.
+
+        The key of an image is its repository and its digest.
+        """
 
     async def affected(self, by: SignedBy | Within, since: datetime) -> AffectedImages:
         """Return the images, with their pulls since then."""

@@ -4,23 +4,55 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from proxy.journal.event import Event, EventKind
 from proxy.oci.reference import Digest, Reference, Repository
+from proxy.oci.slices import Slice
 from proxy.trust.decision import Decision
 
 
 @dataclass(frozen=True)
 class Search:
-    """A journal query; empty fields match everything. `limit` rows after `skip`, newest first."""
+    """A journal query; empty fields match everything. At most `limit` rows, newest first, or oldest first.
+
+    `but` are kinds that are left out. `repository` may be a pattern, `digest` and `key` (a fingerprint) the beginning.
+    With a `position` the rows are those after it in this order; with `back` those before it.
+    """
 
     kinds: tuple[EventKind, ...] = ()
     repository: str = ""
     digest: str = ""
     since: datetime | None = None
     limit: int = 100
-    skip: int = 0
+    until: datetime | None = None
+    but: tuple[EventKind, ...] = ()
+    who: str = ""
+    reason: str = ""
+    key: str = ""
+    oldest_first: bool = False
+    position: int | None = None
+    back: bool = False
+
+    @property
+    def part(self) -> Slice:
+        """The rows to return."""
+        return Slice(self.limit, () if self.position is None else (self.position,), self.back)
+
+
+class JournalEntry(NamedTuple):
+    """A row of the journal: its position, which never changes, and for a counted row the time of its last event."""
+
+    position: int
+    last: datetime
+    event: Event
+
+
+class JournalEntries(NamedTuple):
+    """Rows that match, and up to which position no more rows will come (None: up to the last one)."""
+
+    rows: tuple[JournalEntry, ...]
+    settled: int | None = None
 
 
 class Journal(Protocol):
@@ -42,7 +74,13 @@ class Journal(Protocol):
         """Return a decision by its id, or None."""
 
     async def search(self, search: Search) -> tuple[Event, ...]:
-        """Return matching rows, newest first."""
+        """Return the events of matching rows."""
+
+    async def entries(self, search: Search) -> JournalEntries:
+        """Return matching rows.
+
+        A row that is written later never has a position before one that was returned in ascending order.
+        """
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
         """Store the whole text of a policy, configuration or key-book revision, or of a list, under its hash."""

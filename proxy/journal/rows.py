@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Index, Row, Table, Text, insert
 
 from proxy.journal.event import Event, EventKind
+from proxy.journal.in_flight import announce
 from proxy.oci.strict_json import canonical
 from proxy.store.database import insert_once
 from proxy.store.tables import BIG, Chosen, Foreign, Instant, Json, metadata, value_of, values_of
@@ -49,6 +50,7 @@ revisions = Table(
 
 def append_rows(connection: Connection, events: tuple[Event, ...]) -> None:
     """Write these rows in the caller's transaction."""
+    announce(connection)
     connection.execute(insert(journal), [row_of(event) for event in events])
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
 from itertools import islice
 
-from sqlalchemy import Connection, Insert, select
+from sqlalchemy import ColumnElement, Connection, Insert, Text, or_, select, type_coerce
 
 from proxy.journal.affected import affected, signed
 from proxy.journal.event import Event
 from proxy.journal.impact import AffectedImages, SignedBy, SignedImage, Within
-from proxy.journal.port import Pulled, Search
+from proxy.journal.in_flight import announce, given, settled
+from proxy.journal.port import JournalEntries, JournalEntry, Pulled, Search
 from proxy.journal.reports import WouldBlock, pulled, would_block
 from proxy.journal.rows import (
     append_rows,
@@ -30,12 +32,18 @@ from proxy.journal.rows import (
 from proxy.oci.bounded import Bounded
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import MIB
+from proxy.oci.slices import Slice
 from proxy.store.database import Database, insert_once, upsert
+from proxy.store.tables import rows_in
 from proxy.trust.decision import Decision, of_decision
+from proxy.trust.pattern import matches
 
 _FLUSH_AFTER_S = 0.5
 _BULK = 500  # rows written at once while nobody waits for them
 _FLUSH_AT = 5_000  # rows waiting; from there on allowed pulls wait for the disk too
+_IN_FLIGHT_S, _IN_FLIGHT_WAITS = 0.01, 50  # how long, and how often, a reader waits for rows that are being written
+_CHUNK = 1000  # rows read at once to find those whose repository matches a pattern
+_HEX = 64  # digits of the shortest digest
 _REMEMBERED = 16 * MIB  # of decisions kept in memory, for the page that a refusal points to
 
 
@@ -111,8 +119,24 @@ class StoredJournal:
         return self._decisions.get(decision_id) or await self._database.read(partial(_decision, which=decision_id))
 
     async def search(self, search: Search) -> tuple[Event, ...]:
+        return tuple(entry.event for entry in (await self.entries(search)).rows)
+
+    async def entries(self, search: Search) -> JournalEntries:
         await self.flush()
-        return await self._database.read(partial(_search, search=search))
+        last = await self._database.read(given)
+        upto = None if last is None else await self._settled(last)
+        # who reads towards newer rows goes on behind the last one that is returned: none may come before it later
+        until = upto if search.oldest_first != search.back else last
+        return JournalEntries(await self._database.read(partial(_search, search=search, upto=until)), upto)
+
+    async def _settled(self, last: int) -> int:
+        """Return up to which position, at most `last`, rows are settled; what is being written now is waited for."""
+        for _ in range(_IN_FLIGHT_WAITS):
+            upto = await self._database.read(partial(settled, last=last))
+            if upto == last:
+                break
+            await asyncio.sleep(_IN_FLIGHT_S)
+        return upto
 
     async def would_block(self, since: datetime) -> tuple[WouldBlock, ...]:
         """Return images pulled with a warning since then, by repository and reference, the most pulled first."""
@@ -129,11 +153,9 @@ class StoredJournal:
         await self.flush()
         return await self._database.read(partial(affected, by=by, since=since))
 
-    async def signed(
-        self, by: SignedBy, *, only: bool = False, limit: int = 100, skip: int = 0
-    ) -> tuple[SignedImage, ...]:
+    async def signed(self, by: SignedBy, part: Slice, *, only: bool = False) -> tuple[SignedImage, ...]:
         """Return images that these keys have signed, by name; with `only`, those that need them."""
-        return await self._database.read(partial(signed, by=by, limit=limit, skip=skip, only=only))
+        return await self._database.read(partial(signed, by=by, part=part, only=only))
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
         await self._database.write(partial(keep_text, kind=kind, revision=revision, body=text))
@@ -197,6 +219,7 @@ def _count(connection: Connection, counted: list[_Counted], new: list[Decision])
     dialect = connection.dialect.name
     tallied = [{"tally": row_key(row.event), "count": row.count, "last": row.last} for row in counted]
     rows = [row_of(row.event) | tally for row, tally in zip(counted, tallied, strict=True)]
+    announce(connection)
     connection.execute(_counting(dialect), rows)
     if new:
         kept = [{"id": made.id, "at": made.at, "decision": made} for made in new]
@@ -208,17 +231,47 @@ def _decision(connection: Connection, which: str) -> Decision | None:
     return connection.execute(select(decisions.c.decision).where(decisions.c.id == which)).scalar_one_or_none()
 
 
-def _search(connection: Connection, search: Search) -> tuple[Event, ...]:
-    query = select(journal).order_by(journal.c.position.desc()).limit(search.limit).offset(search.skip)
+def _search(connection: Connection, search: Search, upto: int | None) -> tuple[JournalEntry, ...]:
+    query = select(journal).where(*_conditions(search))
+    if upto is not None:
+        query = query.where(journal.c.position <= upto)
+    pattern = search.repository if "*" in search.repository else "**"
+    found, part = list[JournalEntry](), search.part
+    while True:
+        rows = rows_in(connection, query, [journal.c.position], part, newest_first=not search.oldest_first)
+        kept = [JournalEntry(row.position, row.last, event_of(row)) for row in rows if matches(pattern, row.repository)]
+        found = kept + found if search.back else found + kept
+        if len(found) >= search.limit or len(rows) < part.limit:
+            return tuple(found[-search.limit :] if search.back else found[: search.limit])
+        part = replace(part, limit=_CHUNK, key=(rows[0 if search.back else -1].position,))
+
+
+def _conditions(search: Search) -> Iterator[ColumnElement[bool]]:
+    rows = journal.c
     if search.kinds:
-        query = query.where(journal.c.kind.in_(search.kinds))
-    if search.repository:
-        query = query.where(journal.c.repository == search.repository)
+        yield rows.kind.in_(search.kinds)
+    if search.but:
+        yield rows.kind.not_in(search.but)
+    if "*" in search.repository:
+        yield rows.repository != ""
+        yield rows.repository.startswith(search.repository.partition("*")[0], autoescape=True)
+    elif search.repository:
+        yield rows.repository == search.repository
     if search.digest:
-        query = query.where(journal.c.digest == search.digest)
+        whole = len(search.digest.partition(":")[2]) >= _HEX
+        yield rows.digest == search.digest if whole else rows.digest.startswith(search.digest, autoescape=True)
     if search.since is not None:
-        query = query.where(journal.c.last >= search.since)
-    return tuple(event_of(row) for row in connection.execute(query))
+        yield rows.last >= search.since
+    if search.until is not None:
+        yield rows.at <= search.until
+    if search.who:
+        yield rows.who == search.who
+    if search.reason:
+        yield rows.reason == search.reason
+    if search.key:
+        detail = type_coerce(rows.detail, Text)
+        named = f'"key":"{search.key}', f"/keys/{search.key}"
+        yield or_(*(detail.contains(each, autoescape=True) for each in named))
 
 
 def _revision(connection: Connection, kind: str, revision: str) -> str | None:

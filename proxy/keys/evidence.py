@@ -16,7 +16,6 @@ from proxy.tokens.inventory_port import TokenInventory
 from proxy.trust.keys import BookKey
 
 ROWS = 20_000  # most journal rows searched
-_PAGE = 1000
 _ABOUT_KEYS = tuple(kind for kind in EventKind if kind.value.startswith(("key.", "approval.")))
 
 
@@ -78,13 +77,11 @@ async def _rows(key: BookKey, ports: Ports) -> list[Event]:
     An approved call keeps the request id of the original request, which connects the rows. Raises Conflict if the
     journal is too long to search.
     """
-    name, rows = key.fingerprint, list[Event]()
-    for skip in range(0, ROWS, _PAGE):
-        page = await ports.journal.search(Search(kinds=_ABOUT_KEYS, limit=_PAGE, skip=skip))
-        rows += page
-        if len(page) < _PAGE:
-            requests = {event.request_id for event in rows if event.detail.get("key") == name} - {""}
-            return [e for e in reversed(rows) if e.detail.get("key") == name or _agreed(e, requests)]
+    name = key.fingerprint
+    rows = await ports.journal.search(Search(kinds=_ABOUT_KEYS, limit=ROWS + 1, oldest_first=True))
+    if len(rows) <= ROWS:
+        requests = {event.request_id for event in rows if event.detail.get("key") == name} - {""}
+        return [e for e in rows if e.detail.get("key") == name or _agreed(e, requests)]
     raise Conflict(
         f"the journal has more than {ROWS} rows about keys, too many to search for one key; list what happened to keys "
         "with: countersign journal --kind key.state"

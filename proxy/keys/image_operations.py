@@ -11,7 +11,8 @@ from pydantic import Field
 
 from proxy.admin.affected import counted
 from proxy.admin.operation import Call, Command, Option, Row, operation
-from proxy.admin.shapes import Affected, Next, OneRepository, Page, Shape, Why, filled, page_read
+from proxy.admin.paging import Listing, Page, Paged
+from proxy.admin.shapes import Affected, OneRepository, Shape, Why, filled
 from proxy.jobs.operations import JobShown, described, job_room
 from proxy.jobs.operations import shown as job_shown
 from proxy.oci.duration import minute
@@ -40,11 +41,10 @@ class KeyImage(Shape, frozen=True):
     only: bool = Field(description="true if no other key of ours that policy accepts in its place has signed it")
 
 
-class KeyImagesShown(Shape, frozen=True):
+class KeyImagesShown(Paged, frozen=True):
     """A page of images, by repository and digest."""
 
     items: tuple[KeyImage, ...]
-    next: Next
 
 
 def _images(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -62,17 +62,16 @@ _IMAGES = Command("keys images", table=_images, rows="images", empty="this key s
 @operation("GET /keys/{fingerprint}/images", Permission.JOURNAL, _IMAGES, query=KeyImages)
 async def key_images(call: Call) -> KeyImagesShown:
     """List the images that a key has signed, by our ledger."""
-    from proxy.journal.impact import Impact
+    from proxy.journal.impact import Impact, SignedImage
     from proxy.keys.affected import signed_only_by
     from proxy.keys.lifecycle import find
 
     page = call.query
-    by = replace(
-        signed_only_by(find(call.path_params["fingerprint"], call.ports), call.ports), repository=page.repository
-    )
-    found = await call.use(Impact).signed(by, only=page.only, limit=page.limit + 1, skip=page.skip)
-    rows, after = page_read(found, page)
-    return KeyImagesShown(items=tuple(filled(KeyImage, row) for row in rows), next=after)
+    key = find(call.path_params["fingerprint"], call.ports)
+    listing: Listing[SignedImage] = Listing(key.fingerprint, lambda row: (row.repository, row.digest), (str, str))
+    by = replace(signed_only_by(key, call.ports), repository=page.repository)
+    rows = await call.use(Impact).signed(by, listing.part(page), only=page.only)
+    return listing.page(KeyImagesShown, page, rows, lambda row: filled(KeyImage, row))
 
 
 class Resign(Why, frozen=True):

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from proxy.admin.operation import Call, Command, Scope, operation
-from proxy.admin.shapes import Affected, Page, Why, filled, page_of
+from proxy.admin.paging import Listing, Page
+from proxy.admin.shapes import Affected, Why, filled
 from proxy.keys import shapes
 from proxy.keys.shapes import (
     Activation,
@@ -48,6 +49,7 @@ async def list_strays(call: Call) -> UnrecordedKeys:
     return UnrecordedKeys(items=tuple(filled(UnrecordedKey, each) for each in found))
 
 
+_KEYS = Listing[tuple[int, BookKey]]("keys", lambda row: (row[0],), (int,))
 _LIST = Command("keys list", table=shapes.table, rows="keys", empty="no keys", below=list_strays)
 
 
@@ -56,9 +58,8 @@ async def list_keys(call: Call) -> Keys:
     """List our keys and their states. Exit code 1: a token has keys that are not in the key book."""
     from proxy.keys.lifecycle import created
 
-    keys, after = page_of(call.ports.keybook.ring().ours, call.query)
-    at = await created(call.ports)
-    return Keys(items=tuple(shown(key, at.get(key.fingerprint)) for key in keys), next=after)
+    ours, at = [*enumerate(call.ports.keybook.ring().ours)], await created(call.ports)  # none is ever removed
+    return _KEYS.of(Keys, call.query, ours, lambda row: shown(row[1], at.get(row[1].fingerprint)))
 
 
 async def _plan_rotate(call: Call) -> tuple[str, ...]:

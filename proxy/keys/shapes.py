@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from proxy.admin.operation import Option, Row
-from proxy.admin.shapes import Moment, Next, Shape, Why, filled
+from proxy.admin.paging import Paged
+from proxy.admin.shapes import Moment, Shape, Why, filled
 from proxy.admin.wording import Wanted
 from proxy.oci.duration import minute, parse_span
 from proxy.trust.keys import VERIFYING, BookKey, KeyState
@@ -111,11 +112,10 @@ class KeyShown(Shape, frozen=True):
     )
 
 
-class Keys(Shape, frozen=True):
-    """A page of keys."""
+class Keys(Paged, frozen=True):
+    """A page of keys, oldest first."""
 
     items: tuple[KeyShown, ...]
-    next: Next
 
 
 class UnrecordedKey(Shape, frozen=True):

@@ -1,8 +1,8 @@
-"""Durations in the notation of the configuration: `14d`, `12h`. Pure."""
+"""Durations in the notation of the configuration (`14d`, `12h`), and times as text. Pure."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 LONGEST = timedelta(days=3653)
@@ -25,6 +25,16 @@ def span_text(span: timedelta) -> str:
     seconds = int(span.total_seconds())
     unit, size = next((u, s) for u, s in reversed(_UNITS.items()) if seconds % s == 0 and u != "w")
     return f"{seconds // size}{unit}"
+
+
+def instant(at: datetime) -> str:
+    """Return an aware time as `2026-01-02T12:00:00.000000Z`: UTC, of fixed width, so that texts are in its order."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def second(moment: object) -> str:
+    """Return a moment, or its ISO text, for people: UTC, to the second."""
+    return str(moment)[:19].replace("T", " ")
 
 
 def minute(moment: object) -> str:

@@ -12,9 +12,10 @@ from pydantic import AfterValidator, Field
 
 from proxy.admin.affected import counted
 from proxy.admin.operation import Argument, Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Affected, Line, Moment, Next, Page, Shape, Why, filled, one_repository, page_of
+from proxy.admin.paging import Listing, Page, Paged
+from proxy.admin.shapes import Affected, Line, Moment, Shape, Why, filled, one_repository
 from proxy.admin.wording import Wanted
-from proxy.oci.duration import minute
+from proxy.oci.duration import instant, minute
 from proxy.oci.faults import Fault, NotFound, quoted
 from proxy.oci.image_name import host_of, parse_name
 from proxy.oci.reference import Digest, parse_digest
@@ -66,11 +67,10 @@ class DenialShown(Shape, frozen=True):
     in_force: bool
 
 
-class Denials(Shape, frozen=True):
+class Denials(Paged, frozen=True):
     """A page of denials, oldest first."""
 
     items: tuple[DenialShown, ...]
-    next: Next
 
 
 def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -82,6 +82,9 @@ def _state(row: Row) -> tuple[str, str]:
     return "in force" if row["in_force"] else "ended", minute(row["until"]) if row["until"] else "removed"
 
 
+_DENIALS = Listing[Denial]("denials", lambda denial: (instant(denial.at), denial.id), (str, str))
+
+
 @operation(
     "GET /denials", Permission.STATUS, Command("deny list", table=_table, rows="denials", empty="nothing is denied"),
     about=Scope.LIST, query=Page,
@@ -89,8 +92,7 @@ def _state(row: Row) -> tuple[str, str]:
 async def list_denials(call: Call) -> Denials:
     """List denials: target, end, author, reason."""
     mine = [denial for denial in call.ports.overrides.orders().denials if call.may_see(_repository_of(denial))]
-    rows, after = page_of(mine, call.query)
-    return Denials(items=tuple(_shown(row, call.now) for row in rows), next=after)
+    return _DENIALS.of(Denials, call.query, mine, lambda denial: _shown(denial, call.now))
 
 
 async def _plan_add(call: Call) -> tuple[str, ...]:

@@ -10,23 +10,12 @@ from pydantic import Field
 
 from proxy.admin.affected import counted
 from proxy.admin.operation import Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import (
-    Affected,
-    DigestText,
-    Next,
-    Page,
-    Repositories,
-    Shape,
-    Why,
-    filled,
-    one_repository,
-    page_of,
-    page_read,
-)  # fmt: skip
-from proxy.oci.duration import minute
+from proxy.admin.paging import Listing, Page, Paged
+from proxy.admin.shapes import Affected, DigestText, Repositories, Shape, Why, filled, one_repository
+from proxy.oci.duration import instant, minute
 from proxy.oci.faults import Forbidden
 from proxy.oci.reference import parse_digest, parse_repository
-from proxy.trust.exception import PolicyException
+from proxy.trust.exception import PolicyException, UnsignedPush
 from proxy.trust.roles import Permission
 
 if TYPE_CHECKING:
@@ -69,11 +58,10 @@ class ExceptionShown(Shape, frozen=True):
     offline: bool = Field(description="made on the host, without a server")
 
 
-class Exceptions(Shape, frozen=True):
+class Exceptions(Paged, frozen=True):
     """A page of exceptions, oldest first: all that need a review, and the latest reviewed ones."""
 
     items: tuple[ExceptionShown, ...]
-    next: Next
 
 
 class UnsignedShown(Shape, frozen=True):
@@ -89,11 +77,10 @@ class UnsignedShown(Shape, frozen=True):
     note: str
 
 
-class Unsigned(Shape, frozen=True):
+class Unsigned(Paged, frozen=True):
     """A page of unsigned manifests, newest first."""
 
     items: tuple[UnsignedShown, ...]
-    next: Next
 
 
 def _pushes(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -107,6 +94,9 @@ def _push(row: Row) -> tuple[str, ...]:
     return (image, str(row["digest"])[:19], minute(row["at"]), row["who"], row["exception"], signed)
 
 
+UNSIGNED = Listing[UnsignedPush](
+    "unsigned", lambda push: (instant(push.at), push.repository, push.digest, push.tag or ""), (str, str, str, str)
+)
 _UNSIGNED = Command(
     "exceptions unsigned", table=_pushes, rows="unsigned", empty="nothing was pushed unsigned",
     waits=lambda rows: any(row["settled"] is None for row in rows),
@@ -117,9 +107,10 @@ _UNSIGNED = Command(
 async def list_unsigned(call: Call) -> Unsigned:
     """List images pushed unsigned. Exit code 1: some still are."""
     page = call.query
-    rows, after = page_read(await call.ports.unsigned.page(page.limit + 1, page.skip), page)
-    mine = (row for row in rows if call.may_see(row.repository))
-    return Unsigned(items=tuple(filled(UnsignedShown, row) for row in mine), next=after)
+    rows = await call.ports.unsigned.page(UNSIGNED.part(page))
+    return UNSIGNED.page(
+        Unsigned, page, rows, lambda row: filled(UnsignedShown, row) if call.may_see(row.repository) else None
+    )
 
 
 def _exceptions(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -141,6 +132,7 @@ def _state(row: Row) -> str:
     return "OPEN" if row["open"] else "over, NOT REVIEWED"
 
 
+_EXCEPTIONS = Listing[PolicyException]("exceptions", lambda each: (instant(each.opened), each.id), (str, str))
 _LIST = Command(
     "exceptions list", table=_exceptions, rows="exceptions", empty="no exceptions",
     waits=lambda rows: any(row["reviewed"] is None for row in rows),
@@ -151,8 +143,8 @@ _LIST = Command(
 async def list_exceptions(call: Call) -> Exceptions:
     """List exceptions. Exit code 1: one is open or not reviewed."""
     exceptions = call.ports.overrides.orders().exceptions
-    rows, after = page_of([each for each in exceptions if call.may_see(one_repository(each.repositories))], call.query)
-    return Exceptions(items=tuple(_shown(row, call) for row in rows), next=after)
+    mine = [each for each in exceptions if call.may_see(one_repository(each.repositories))]
+    return _EXCEPTIONS.of(Exceptions, call.query, mine, lambda each: _shown(each, call))
 
 
 async def _plan_open(call: Call) -> tuple[str, ...]:

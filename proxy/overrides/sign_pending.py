@@ -16,6 +16,7 @@ from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import parse_digest
+from proxy.oci.slices import Slice
 from proxy.registry.ports.upstream import Credential
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.denied_parents import denied
@@ -116,7 +117,7 @@ async def start_if_needed(ports: Ports, jobs: Jobs) -> None:
         return
     now = ports.clock.now()
     due = await ports.unsigned.due(now - AGAIN, 1)
-    if not due or not _signs(due[0], ports) or await jobs.page(WAITING, SIGN_OWED, "", 1, 0):
+    if not due or not _signs(due[0], ports) or await jobs.page(WAITING, SIGN_OWED, "", Slice(1)):
         return
     why = "pushed unsigned under an exception while signing did not work"
     await start(Job("", SIGN_OWED, "countersign", "", why, now), jobs)

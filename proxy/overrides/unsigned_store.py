@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Table, Text, UniqueConstraint, func, or_, select, update
 
+from proxy.oci.slices import Slice
 from proxy.store.database import Database, upsert
-from proxy.store.tables import BIG, Instant, metadata, value_of, values_of
+from proxy.store.tables import BIG, Instant, metadata, rows_in, value_of, values_of
 from proxy.store.versions import bump
 from proxy.trust.exception import UnsignedPush
 
@@ -53,8 +54,8 @@ class StoredUnsignedPushes:
     async def note(self, push: UnsignedPush) -> None:
         await self._database.write(partial(_note, push=push), self._counted, bulk=True)
 
-    async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
-        return await self._database.read(partial(_page, limit=limit, skip=skip))
+    async def page(self, part: Slice) -> tuple[UnsignedPush, ...]:
+        return await self._database.read(partial(_page, part=part))
 
     def _counted(self, waiting: int | None) -> None:
         if waiting is None:
@@ -103,9 +104,9 @@ def _due(connection: Connection, before: datetime, limit: int) -> tuple[Unsigned
     return tuple(_push(row) for row in connection.execute(query))
 
 
-def _page(connection: Connection, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
-    query = select(unsigned_pushes).order_by(unsigned_pushes.c.at.desc(), unsigned_pushes.c.id.desc())
-    return tuple(_push(row) for row in connection.execute(query.limit(limit).offset(skip)))
+def _page(connection: Connection, part: Slice) -> tuple[UnsignedPush, ...]:
+    key = [unsigned_pushes.c[name] for name in ("at", "repository", "digest", "tag")]
+    return tuple(map(_push, rows_in(connection, select(unsigned_pushes), key, part)))
 
 
 def _push(row: Row[Any]) -> UnsignedPush:

@@ -14,6 +14,7 @@ from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import ConfigError, Conflict, Corrupt, Fault, Forbidden
+from proxy.oci.slices import Slice
 from proxy.policies.lint import none_for
 from proxy.policies.process import PolicyTexts, Reader, Turns
 from proxy.policies.revision import LINES_KEPT, Change, PolicyRevision, event_of
@@ -39,8 +40,8 @@ class PolicyBook(Protocol):
     async def find(self, number: int) -> PolicyRevision | None:
         """Return the revision with this number, or None."""
 
-    async def history(self, limit: int, skip: int = 0) -> tuple[PolicyRevision, ...]:
-        """Return revisions, newest first, including altered ones."""
+    async def history(self, part: Slice) -> tuple[PolicyRevision, ...]:
+        """Return revisions, newest first, including altered ones; their key is the number."""
 
     async def tip(self) -> tuple[int, str]:
         """Return number and hash of the newest revision, even if it was altered; 0 and "" without one."""
@@ -311,7 +312,7 @@ class Policies:
         A caller that is for some repositories is not told what changed.
         """
         base = change.base
-        newest, *_ = await self._book.history(1) or (None,)
+        newest, *_ = await self._book.history(Slice(1)) or (None,)
         if newest is None or base > newest.number:
             there = 0 if newest is None else newest.number
             return Conflict(f"there is no revision {base}; the newest is {there}")

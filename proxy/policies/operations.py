@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from proxy.admin.operation import Call, Command, Given, Printed, Row, Scope, operation
-from proxy.admin.shapes import filled, page_read, pulled_by
+from proxy.admin.paging import Listing
+from proxy.admin.shapes import filled, pulled_by
 from proxy.jobs.operations import described, job_room
 from proxy.oci.duration import minute
 from proxy.oci.faults import Conflict, NotFound, visible
@@ -82,6 +83,7 @@ def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     return [("REVISION", "SINCE", "BY", "POLICIES", "REASON"), *told]
 
 
+_REVISIONS = Listing[PolicyRevision]("revisions", lambda revision: (revision.number,), (int,))
 _HISTORY = Command(
     "policy history", table=_table, rows="items",
     empty="no revisions: the policies are those of the configuration file",
@@ -94,8 +96,8 @@ async def policy_history(call: Call) -> shapes.History:
     from proxy.policies.in_force import PolicyBook
 
     page = call.query
-    rows, after = page_read(await call.use(PolicyBook).history(page.limit + 1, page.skip), page)
-    return shapes.History(items=tuple(_line(row) for row in rows), next=after)
+    rows = await call.use(PolicyBook).history(_REVISIONS.part(page))
+    return _REVISIONS.page(shapes.History, page, rows, _line)
 
 
 _DIFF = Command("policy diff", shows=lambda row, _: Printed(diff=row["lines"] or [_TEXT_ALONE]))

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from proxy.admin.operation import Argument, Option
-from proxy.admin.shapes import NOT_KEPT, ImageName, Name, Next, Page, PulledBy, Shape, Why
+from proxy.admin.paging import Page, Paged
+from proxy.admin.shapes import NOT_KEPT, ImageName, Name, PulledBy, Shape, Why
 from proxy.jobs.operations import JobShown
 from proxy.policies.impact import Effect, PullVerdict
 from proxy.policies.revision import TEXT_BYTES
@@ -109,11 +110,10 @@ class RevisionShown(RevisionLine, frozen=True):
     text: str
 
 
-class History(Shape, frozen=True):
+class History(Paged, frozen=True):
     """A page of revisions, newest first."""
 
     items: tuple[RevisionLine, ...]
-    next: Next
 
 
 class PoliciesShown(Shape, frozen=True):

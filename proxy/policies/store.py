@@ -11,9 +11,10 @@ from sqlalchemy import Column, Connection, Row, Table, Text, select
 from proxy.journal.event import Event
 from proxy.journal.rows import append_rows, keep_text
 from proxy.oci.faults import Corrupt
+from proxy.oci.slices import Slice
 from proxy.policies.revision import PolicyRevision
 from proxy.store.database import Database, insert_once
-from proxy.store.tables import BIG, Instant, metadata, value_of, values_of
+from proxy.store.tables import BIG, Instant, metadata, rows_in, value_of, values_of
 from proxy.store.versions import bump
 
 POLICY = "policy"  # the kind of its texts, as named by decisions
@@ -43,8 +44,8 @@ class StoredPolicyBook:
     async def find(self, number: int) -> PolicyRevision | None:
         return await self._database.read(partial(_find, number=number))
 
-    async def history(self, limit: int, skip: int = 0) -> tuple[PolicyRevision, ...]:
-        return await self._database.read(partial(_history, limit=limit, skip=skip))
+    async def history(self, part: Slice) -> tuple[PolicyRevision, ...]:
+        return await self._database.read(partial(_history, part=part))
 
     async def tip(self) -> tuple[int, str]:
         return await self._database.read(_tip)
@@ -66,9 +67,9 @@ def _find(connection: Connection, number: int) -> PolicyRevision | None:
     return None if row is None else _checked(row)
 
 
-def _history(connection: Connection, limit: int, skip: int) -> tuple[PolicyRevision, ...]:
-    query = select(policy_revisions).order_by(policy_revisions.c.number.desc()).limit(limit).offset(skip)
-    return tuple(value_of(PolicyRevision, row, text=row.body) for row in connection.execute(query))
+def _history(connection: Connection, part: Slice) -> tuple[PolicyRevision, ...]:
+    rows = rows_in(connection, select(policy_revisions), (policy_revisions.c.number,), part)
+    return tuple(value_of(PolicyRevision, row, text=row.body) for row in rows)
 
 
 def _tip(connection: Connection) -> tuple[int, str]:

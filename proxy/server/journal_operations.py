@@ -3,49 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from difflib import get_close_matches
+from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from proxy.admin.operation import Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Moment, Next, Page, PulledBy, Shape, filled, page_read, pulled_by
-from proxy.journal.event import Event, EventKind
-from proxy.oci.duration import minute
-from proxy.oci.faults import visible
+from proxy.admin.paging import Listing, Page, Paged
+from proxy.admin.shapes import Moment, PulledBy, Shape, filled, one_repository, pulled_by
+from proxy.admin.wording import Wanted
+from proxy.journal.event import GROUPS, EventKind
+from proxy.journal.said import said
+from proxy.oci.duration import minute, second
+from proxy.oci.faults import quoted, visible
 from proxy.trust.roles import Permission
 
 if TYPE_CHECKING:
-    from proxy.journal.port import Search
+    from proxy.journal.port import Journal, JournalEntry
     from proxy.journal.reports import WouldBlock
     from proxy.policies.impact import Verdict
 
 SPAN = timedelta(days=7)
+_DIGEST = 19  # characters of a digest that people compare
 _JUDGED, _SECONDS = 1000, 30.0  # images judged again for one report, and the time for it
 _FROM_THE_RECORD = "this is from its record"
 
 
-class JournalPage(Page, frozen=True):
-    """A query for journal rows, newest first. Rows added meanwhile may make some appear twice; none is skipped."""
+def kinds_of(text: str) -> tuple[EventKind, ...]:
+    """Return the kinds, of names and groups that are separated by commas. Raises ValueError for one that is none."""
+    kinds = list[EventKind]()
+    for name in filter(None, text.split(",")):
+        group = GROUPS.get(name) or tuple(kind for kind in EventKind if fnmatchcase(kind.value, name))
+        if not group:
+            near = get_close_matches(name, (*EventKind, *GROUPS), 1, 0.5)
+            guess = f"did you mean {near[0]}? " if near else ""
+            raise ValueError(f"no kind of event is named {quoted(name)}; {guess}docs/events.md lists them")
+        kinds += group
+    return tuple(dict.fromkeys(kinds))
 
-    kind: Annotated[EventKind | None, Option("KIND")] = Field(
-        default=None, description="only rows of this kind (docs/events.md)"
+
+def _of_kinds(text: str) -> str:
+    kinds_of(text)
+    return text
+
+
+class Order(StrEnum):
+    """The order of rows."""
+
+    ASCENDING = "asc"
+    DESCENDING = "desc"
+
+
+class JournalPage(Page, frozen=True):
+    """A query for journal rows. Rows that are written meanwhile shift no page."""
+
+    kind: Annotated[str, AfterValidator(_of_kinds), Option("KIND", reads="several")] = Field(
+        default="",
+        max_length=1000,
+        description="only these kinds (docs/events.md), `changes` or `denials`; in a call separated by commas",
     )
     repository: Annotated[str, Option("NAME")] = Field(
-        default="", max_length=255, description="only rows about this repository"
+        default="", max_length=255, description="only rows about this repository, or this pattern: team/**"
     )
     digest: Annotated[str, Option("DIGEST")] = Field(
-        default="", max_length=200, description="only rows about this digest"
+        default="", max_length=200, description="only rows about this digest; its beginning is enough"
+    )
+    who: Annotated[str, Option("NAME")] = Field(default="", max_length=300, description="only rows of this user")
+    reason: Annotated[str, Option("CODE")] = Field(
+        default="", max_length=200, description="only rows with this reason code (docs/reasons.md)"
+    )
+    key: Annotated[str, Wanted("write at least the first 8 hex digits of a fingerprint"), Option("KEY")] = Field(
+        default="",
+        pattern=r"^([0-9a-f]{8,64})?$",
+        description="only rows about this key: its fingerprint, or at least 8 digits of it",
     )
     since: Annotated[Moment | None, Option("SPAN", reads="since")] = Field(
         default=None, description="only rows since then: 2027-01-31T00:00:00Z; the command also takes 7d, 12h"
+    )
+    until: Annotated[Moment | None, Option("SPAN", reads="since")] = Field(
+        default=None, description="only rows until then, likewise"
+    )
+    order: Annotated[Order, Option(reads="choice")] = Field(
+        default=Order.DESCENDING, description="desc: newest first; asc: oldest first"
     )
 
 
 class JournalRow(Shape, frozen=True):
     """One row of the journal (docs/events.md)."""
 
+    id: int = Field(description="its position in the journal, which never changes")
     at: datetime
+    last: datetime = Field(description="the time of the last event, of a row that counts several (`detail.count`)")
     kind: EventKind
     who: str
     how: str
@@ -60,54 +112,85 @@ class JournalRow(Shape, frozen=True):
     detail: dict[str, Any]
 
 
-class Rows(Shape, frozen=True):
-    """A page of the journal, newest first."""
+class Rows(Paged, frozen=True):
+    """A page of the journal. The cursor towards newer rows is never null: a reader that waits for rows repeats it."""
 
     items: tuple[JournalRow, ...]
-    next: Next
+    nothing: str = Field(default="", description="why no row matches")
 
 
 def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    return [("AT", "WHAT", "WHO", "HOW", "ABOUT", "MORE"), *map(_cells, rows)]
+    return [("AT", "WHAT", "WHO", "HOW", "ABOUT", "TIMES", "DECISION", "SAYS"), *map(_cells, rows)]
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    about = row["repository"] or str(row["detail"].get("call", row["detail"].get("key", "")))
-    about = f"{about} {row['reference'] or row['digest']}".strip()
-    more = row["reason"] or row["detail"].get("reason") or row["detail"].get("given") or ""
-    told = (row["kind"], row["who"], row["how"], about, more)
-    return (minute(row["at"]), *(visible(str(each), 100) for each in told))
+    name, reference, digest = row["repository"], row["reference"], row["digest"]
+    tag = "" if ":" in reference or not reference else f":{reference}"
+    about = f"{name}{tag} {(digest or reference[len(tag) :])[:_DIGEST]}".strip()
+    times = f"{row['detail'].get('count', 1)}x"
+    told = (row["kind"], row["who"], row["how"], about, times, row["decision_id"] or "-", said(row))
+    return (second(row["at"]), *(visible(each, 300) for each in told))
 
 
 _JOURNAL = Command(
-    "journal", table=_table, rows="items", empty="no row matches", limit=50,
+    "journal", table=_table, rows="items", empty="no entries match", limit=50,
     fallback=("proxy.server.offline_record:journal", _FROM_THE_RECORD),
 )  # fmt: skip
 
 
 async def _repository(call: Call) -> str:
-    return str(call.query.repository)
+    return one_repository(call.query.repository)
 
 
 @operation("GET /journal", Permission.JOURNAL, _JOURNAL, about=_repository, query=JournalPage, unrecorded=True)
 async def journal(call: Call) -> Rows:
     """List the rows of the journal, newest first."""
-    page = call.query
-    rows, after = page_read(await call.ports.journal.search(search_of(page, page.limit + 1)), page)
-    return Rows(items=tuple(map(row_of, rows)), next=after)
+    return await rows_of(call.query, call.ports.journal, whole=call.may_see(""))
 
 
-def search_of(page: JournalPage, limit: int) -> Search:
-    """Return the search for this page, with another number of rows."""
+async def rows_of(page: JournalPage, journal: Journal, *, whole: bool = True) -> Rows:
+    """Return this page. Who may not see the `whole` journal learns nothing about rows of other repositories."""
     from proxy.journal.port import Search
 
-    kinds = () if page.kind is None else (page.kind,)
-    return Search(kinds, page.repository, page.digest, page.since, limit, page.skip)
+    part, newest_first = ROWS.part(page), page.order is Order.DESCENDING
+    wanted = Search(
+        kinds_of(page.kind), page.repository, page.digest, page.since, part.limit, page.until, (), page.who,
+        page.reason, page.key, not newest_first, int(part.key[0]) if part.key else None, part.back,
+    )  # fmt: skip
+    found = await journal.entries(wanted)
+    upto = () if found.settled is None else (found.settled,)
+    rows = ROWS.page(Rows, page, found.rows, row_of, "previous" if newest_first else "next", upto)
+    if rows.items or page.cursor:
+        return rows
+    return rows.model_copy(update={"nothing": await _nothing(page, journal, whole=whole)})
 
 
-def row_of(event: Event) -> JournalRow:
+async def _nothing(page: JournalPage, journal: Journal, *, whole: bool) -> str:
+    """Return why no row matches: because one of the values is in no row at all. Empty if each is in some."""
+    if page.since and page.until and page.since > page.until:
+        return "no time is after --since and before --until"
+    from proxy.journal.port import Search
+
+    about = "" if whole else page.repository
+    for text, wanted in (
+        (f"no row names repository {page.repository}", Search(repository=page.repository)),
+        (f"no row names digest {page.digest}", Search(repository=about, digest=page.digest)),
+        (f"no row names key {page.key}", Search(repository=about, key=page.key)),
+        (f"no row is of user {page.who}", Search(repository=about, who=page.who)),
+        (f"no row has reason {page.reason}", Search(repository=about, reason=page.reason)),
+    ):
+        if wanted != Search(repository=about) and not (await journal.entries(replace(wanted, limit=1))).rows:
+            return text
+    return ""
+
+
+def row_of(entry: JournalEntry) -> JournalRow:
     """Return the row in the form of the admin API."""
-    return filled(JournalRow, event, detail=dict(event.detail))
+    event = entry.event
+    return filled(JournalRow, event, id=entry.position, last=entry.last, detail=dict(event.detail))
+
+
+ROWS: Listing[JournalEntry] = Listing("journal", lambda entry: (entry.position,), (int,))
 
 
 class Since(Shape, frozen=True):

@@ -15,11 +15,12 @@ from proxy.journal.port import Search
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.image_name import parse_name
 from proxy.server.image_operations import shown
-from proxy.server.journal_operations import SPAN, JournalPage, Rows, row_of, search_of, warned
+from proxy.server.journal_operations import SPAN, JournalPage, rows_of, warned
 from proxy.server.store import Store, open_store
 from proxy.store.clock import SystemClock
 from proxy.trust.decision import Decision
 
+ROWS = 1000  # rows read at once
 _NEWEST = 200  # events of a repository that are searched for a reference
 Answer = dict[str, Any] | None  # None: there is no record, or nothing in it
 Read = Callable[[Store, Settings], Awaitable[BaseModel | None]]
@@ -51,8 +52,13 @@ def journal(config: Path, typed: Mapping[str, Any], _away: str) -> Answer:
 
     async def read(store: Store, _settings: Settings) -> BaseModel:
         wanted = {name: value for name, value in typed.items() if value and name != "limit"}
-        rows = await store.journal.search(search_of(JournalPage.model_validate_strings(wanted), typed["limit"]))
-        return Rows(items=tuple(map(row_of, rows)), next=None)
+        page = JournalPage.model_validate_strings(wanted | {"limit": str(min(typed["limit"], ROWS))})
+        rows = await rows_of(page, store.journal)
+        items = rows.items
+        while rows.next and len(items) < typed["limit"] and rows.items:
+            rows = await rows_of(page.model_copy(update={"cursor": rows.next}), store.journal)
+            items += rows.items
+        return rows.model_copy(update={"items": items[: typed["limit"]]})
 
     return _answered(config, read)
 

@@ -7,15 +7,30 @@ as declared; an older one is brought to them by a migration (migrations/versions
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Dialect, Integer, MetaData, Row, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Dialect,
+    Integer,
+    MetaData,
+    Row,
+    Select,
+    Text,
+    TypeDecorator,
+    tuple_,
+    type_coerce,
+)
 
+from proxy.oci.duration import instant
+from proxy.oci.slices import Slice
 from proxy.oci.strict_json import canonical
 
 T = TypeVar("T")
@@ -32,15 +47,10 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's)
-        return None if value is None else text_of(value)
+        return None if value is None else instant(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's)
         return None if value is None else datetime.fromisoformat(value)
-
-
-def text_of(at: datetime) -> str:
-    """Return an aware time as `2026-01-02T12:00:00.000000Z`."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Chosen(TypeDecorator[StrEnum]):
@@ -104,3 +114,17 @@ def value_of(kind: Callable[..., T], row: Row[Any], **others: Any) -> T:
     """Return the dataclass or named tuple in this row; `others` are fields that no column of the same name has."""
     columns = row._mapping  # noqa: SLF001  # SQLAlchemy's public way
     return kind(**{name: others[name] if name in others else columns[name] for name in _names(kind)})
+
+
+def rows_in(
+    connection: Connection, query: Select[Any], key: Sequence[Column[Any]], part: Slice, *, newest_first: bool = True
+) -> Sequence[Row[Any]]:
+    """Return the rows of this part, in the order of these columns, which are the key of a row."""
+    down = newest_first != part.back
+    if part.key:
+        # the key of a row has times as the text that they are stored as
+        this = tuple_(*(type_coerce(each, Text) if isinstance(each.type, Instant) else each for each in key))
+        query = query.where(this < part.key if down else this > part.key)
+    ordered = query.order_by(*(each.desc() if down else each.asc() for each in key)).limit(part.limit)
+    rows = connection.execute(ordered).all()
+    return rows[::-1] if part.back else rows

@@ -15,7 +15,7 @@ from prometheus_client.utils import floatToGoString
 
 from proxy import version
 from proxy.journal.event import Event, EventKind
-from proxy.journal.port import Journal, Search
+from proxy.journal.port import Journal, JournalEntries, Search
 from proxy.journal.problem import Problem, counted
 from proxy.oci.operation import Operation
 from proxy.registry.ports.overrides import OverrideStore, UnsignedPushes
@@ -206,6 +206,10 @@ class CountedJournal:
     async def search(self, search: Search) -> tuple[Event, ...]:
         """Return matching rows, newest first."""
         return await self._journal.search(search)
+
+    async def entries(self, search: Search) -> JournalEntries:
+        """Return matching rows; see the port."""
+        return await self._journal.entries(search)
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
         """Keep the whole text of a revision under its hash."""

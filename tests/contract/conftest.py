@@ -17,6 +17,7 @@ from proxy.jobs.port import Jobs
 from proxy.journal.impact import AffectedImages, SignedBy, SignedImage, Within
 from proxy.journal.port import Journal, Pulled
 from proxy.journal.reports import WouldBlock
+from proxy.oci.slices import Slice
 from proxy.policies.in_force import PolicyBook
 from proxy.registry.ports.facts import Facts, Ledger, Signed, Tags
 from proxy.registry.ports.keys import KeyBook
@@ -37,9 +38,7 @@ class Record(Journal, Protocol):
 
     async def affected(self, by: SignedBy | Within, since: datetime) -> AffectedImages: ...
 
-    async def signed(
-        self, by: SignedBy, *, only: bool = False, limit: int = 100, skip: int = 0
-    ) -> tuple[SignedImage, ...]: ...
+    async def signed(self, by: SignedBy, part: Slice, *, only: bool = False) -> tuple[SignedImage, ...]: ...
 
     async def pulled(self, since: datetime, limit: int, repository: str = "") -> tuple[Pulled, ...]: ...
 

@@ -8,8 +8,10 @@ from functools import partial
 import pytest
 
 from proxy.admin.approval import ApprovalState, decided
+from proxy.admin.approval_operations import APPROVALS
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Search
+from proxy.oci.slices import Slice
 from proxy.trust.allotment import Allotment
 from tests.contract.conftest import AnyStore
 from tests.unit.admin.test_approval import MAX, REQUEST
@@ -45,13 +47,13 @@ async def test_of_two_who_decide_at_once_one_does(store: AnyStore) -> None:
 async def test_lists_and_what_is_overdue(store: AnyStore) -> None:
     await store.approvals.add(FULL, ASKED)
     await store.approvals.add(LATER, ASKED)
-    assert [a.id for a in await store.approvals.page(None, 10, 0)] == [LATER.id, FULL.id]
-    assert [a.id for a in await store.approvals.page(None, 1, 1)] == [FULL.id]
+    assert [a.id for a in await store.approvals.page(None, Slice(10))] == [LATER.id, FULL.id]
+    assert [a.id for a in await store.approvals.page(None, Slice(1, APPROVALS.key_of(LATER)))] == [FULL.id]
     assert [a.id for a in await store.approvals.overdue(NOON + timedelta(days=1))] == [FULL.id]
     expired = partial(decided, state=ApprovalState.EXPIRED, by=None, now=NOON, note="")
     await store.approvals.change(FULL.id, expired)
     assert await store.approvals.overdue(NOON + timedelta(days=1)) == ()
-    assert [a.id for a in await store.approvals.page(ApprovalState.PENDING, 10, 0)] == [LATER.id]
+    assert [a.id for a in await store.approvals.page(ApprovalState.PENDING, Slice(10))] == [LATER.id]
 
 
 async def test_the_same_request_of_the_same_person_waits_once_and_a_person_has_only_so_many(store: AnyStore) -> None:

@@ -55,7 +55,8 @@ async def test_two_people_rotate_from_afar(tmp_path: Path, capsys: pytest.Captur
         assert a.active() != before
         await away(lambda: show_pending(other))
         assert "nothing waits for a second person" in capsys.readouterr().out
-        rows: dict[str, object] = {"kind": "approval.given", "since": "2026-01-01", "repository": None, "digest": None}
+        names = ("repository", "digest", "who", "reason", "key", "until", "order")
+        rows = {**dict.fromkeys(names), "kind": ["approval.given"], "since": "2026-01-01", "all": False}
         rows |= {"limit": 10, "output": OutputFormat.TEXT}
         await away(lambda: carry_out(journal, other, rows))
         told = capsys.readouterr().out

@@ -10,6 +10,7 @@ import pytest
 from proxy.journal.event import Event, EventKind
 from proxy.journal.impact import AffectedImages, BlockedIn, NamedImage, SignedBy, SignedImage, Within
 from proxy.oci.reference import Digest, Repository, Tag
+from proxy.oci.slices import Slice
 from proxy.trust.fact import TagFact
 from proxy.trust.ledger import SignatureKey, Stage
 from proxy.trust.reason import Reason
@@ -182,15 +183,15 @@ async def test_the_images_of_a_key_are_listed_page_by_page(store: AnyStore) -> N
     await sign(store, "new", NEW)
     await store.tags.learn(TagFact(APP, Tag("v1"), digest("both"), NOON, "ann", "password"))
     by = SignedBy((OLD,), (NEW,))
-    whole = await store.journal.signed(by)
+    whole = await store.journal.signed(by, Slice(100))
     assert [(row.repository, row.digest) for row in whole] == sorted((row.repository, row.digest) for row in whole)
     assert len(whole) == 7
     (both,) = [row for row in whole if not row.only]
     assert both == SignedImage(APP, digest("both"), ("v1",), NOON, False)
-    assert (await store.journal.signed(by, limit=3), await store.journal.signed(by, limit=9, skip=3)) == (
-        whole[:3],
-        whole[3:],
-    )
-    assert await store.journal.signed(by, only=True) == tuple(row for row in whole if row.only)
-    (other,) = await store.journal.signed(replace(by, repository=OTHER))
+    key = (whole[2].repository, whole[2].digest)
+    assert await store.journal.signed(by, Slice(3)) == whole[:3]
+    assert await store.journal.signed(by, Slice(9, key)) == whole[3:]
+    assert await store.journal.signed(by, Slice(9, key, back=True)) == whole[:2]
+    assert await store.journal.signed(by, Slice(100), only=True) == tuple(row for row in whole if row.only)
+    (other,) = await store.journal.signed(replace(by, repository=OTHER), Slice(9))
     assert (other.digest, other.signed) == (digest("image 0"), NOON)

@@ -10,6 +10,7 @@ import pytest
 from proxy.jobs.job import Job, JobState, Lane
 from proxy.jobs.run import Step, start
 from proxy.jobs.runner import JobRunner, lease_of
+from proxy.oci.slices import Slice
 from proxy.registry.ports_in_use import Ports
 from proxy.store import shared
 from proxy.store.shared import HELD_S, Leases, StoredLeases
@@ -150,14 +151,14 @@ async def test_two_servers_run_one_job_of_a_lane_at_once_and_two_of_two_lanes(
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     for _ in range(20):
         await asyncio.sleep(0.01)
-    states = [each.state for each in await store.jobs.page((), "slow", "", 9, 0)]
+    states = [each.state for each in await store.jobs.page((), "slow", "", Slice(9))]
     assert sorted(states) == [JobState.QUEUED, JobState.RUNNING]
     assert sum(not task.done() for task in running) == 2
     for work, steps in ((slow, 6), (quick, 3)):
         for _ in range(steps):
             work.go.release()
     await asyncio.wait_for(asyncio.gather(*running), 5)
-    assert {each.state for each in await store.jobs.page((), "", "", 9, 0)} == {JobState.DONE}
+    assert {each.state for each in await store.jobs.page((), "", "", Slice(9))} == {JobState.DONE}
 
 
 async def test_a_kind_that_this_version_does_not_know_fails_in_one_lane(store: AnyStore, clock: FrozenClock) -> None:

@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 
 from proxy.jobs.job import Job, JobState, called_off, over, put_off, taken_up
+from proxy.jobs.operations import JOBS
 from proxy.jobs.port import Jobs
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Search
 from proxy.oci.reference import parse_digest, parse_repository
+from proxy.oci.slices import Slice
 from proxy.trust.allotment import Allotment
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from tests.contract.conftest import AnyStore
@@ -71,11 +73,11 @@ async def test_pages_are_newest_first_and_filtered(jobs: Jobs) -> None:
     await jobs.add(JOB, QUEUED)
     await jobs.add(LATER, QUEUED)
     await jobs.change(JOB.id, lambda job: called_off(job, NOON))
-    assert [j.id for j in await jobs.page((), "", "", 10, 0)] == [LATER.id, JOB.id]
-    assert [j.id for j in await jobs.page((), "", "", 1, 1)] == [JOB.id]
-    assert [j.id for j in await jobs.page((JobState.CANCELLED,), "", "", 10, 0)] == [JOB.id]
-    assert [j.id for j in await jobs.page((), "other", "", 10, 0)] == [LATER.id]
-    assert [j.id for j in await jobs.page((), "", "team/app", 10, 0)] == [JOB.id]
+    assert [j.id for j in await jobs.page((), "", "", Slice(10))] == [LATER.id, JOB.id]
+    assert [j.id for j in await jobs.page((), "", "", Slice(1, JOBS.key_of(LATER)))] == [JOB.id]
+    assert [j.id for j in await jobs.page((JobState.CANCELLED,), "", "", Slice(10))] == [JOB.id]
+    assert [j.id for j in await jobs.page((), "other", "", Slice(10))] == [LATER.id]
+    assert [j.id for j in await jobs.page((), "", "team/app", Slice(10))] == [JOB.id]
 
 
 async def test_the_ledger_is_walked_through_in_parts(store: AnyStore) -> None:

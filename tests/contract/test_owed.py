@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from proxy.oci.reference import digest_of, parse_repository, parse_tag
+from proxy.oci.slices import Slice
+from proxy.overrides.exception_operations import UNSIGNED
 from proxy.registry.ports.overrides import UnsignedPushes
 from proxy.trust.exception import UnsignedPush
 from tests.worlds.memory import NOON
@@ -32,8 +34,9 @@ async def test_what_is_settled_stays_on_the_list(owed: UnsignedPushes) -> None:
     await owed.note(done)
     assert owed.waiting() == 1
     assert await owed.due(LATER, 10) == (SECOND,)
-    assert await owed.page(10, 0) == (SECOND, done)
-    assert await owed.page(1, 1) == (done,)
+    assert await owed.page(Slice(10)) == (SECOND, done)
+    assert await owed.page(Slice(1, UNSIGNED.key_of(SECOND))) == (done,)
+    assert await owed.page(Slice(1, UNSIGNED.key_of(done), back=True)) == (SECOND,)
 
 
 async def test_pushed_again_it_is_owed_again_and_the_note_on_the_one_before_changes_nothing(
@@ -42,6 +45,6 @@ async def test_pushed_again_it_is_owed_again_and_the_note_on_the_one_before_chan
     await owed.record_unsigned(SECOND)
     again = replace(SECOND, at=LATER, exception="e2")
     await owed.record_unsigned(again)
-    assert await owed.page(10, 0) == (again,)
+    assert await owed.page(Slice(10)) == (again,)
     await owed.note(replace(SECOND, settled=LATER))
     assert owed.waiting() == 1

@@ -8,6 +8,7 @@ import pytest
 
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Search
+from proxy.oci.slices import Slice
 from proxy.policies.in_force import PolicyBook
 from proxy.policies.revision import PolicyRevision
 from tests.contract.conftest import Record
@@ -27,8 +28,8 @@ async def test_revisions_come_back_whole_newest_first(policy_book: PolicyBook) -
     assert await policy_book.tip() == (2, SECOND.hash)
     assert await policy_book.find(1) == FIRST
     assert await policy_book.find(3) is None
-    assert await policy_book.history(10) == (SECOND, FIRST)
-    assert await policy_book.history(1, 1) == (FIRST,)
+    assert await policy_book.history(Slice(10)) == (SECOND, FIRST)
+    assert await policy_book.history(Slice(1, (SECOND.number,))) == (FIRST,)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ async def test_what_does_not_follow_the_newest_changes_nothing(
     await policy_book.append(FIRST, "[]", EVENT)
     await policy_book.append(SECOND, "[]", EVENT)
     assert not await policy_book.append(replace(late, policies="late"), "[]", EVENT)
-    assert await policy_book.history(10) == (SECOND, FIRST)
+    assert await policy_book.history(Slice(10)) == (SECOND, FIRST)
     assert len(await journal.search(Search(kinds=(EventKind.POLICY_CHANGED,)))) == 2
     assert await journal.revision("policy", "late") is None
 
@@ -49,7 +50,7 @@ async def test_of_many_at_once_one_is_first(policy_book: PolicyBook) -> None:
     rivals = [replace(FIRST, who=str(n)) for n in range(10)]
     done = await asyncio.gather(*(policy_book.append(rival, "[]", EVENT) for rival in rivals))
     assert done.count(True) == 1
-    assert await policy_book.history(10) == (rivals[done.index(True)],)
+    assert await policy_book.history(Slice(10)) == (rivals[done.index(True)],)
 
 
 async def test_the_policies_and_a_row_of_the_journal_come_with_it(policy_book: PolicyBook, journal: Record) -> None:

@@ -94,13 +94,14 @@ def test_would_block(recorded: Path) -> None:
 def test_the_journal(recorded: Path) -> None:
     done = typed(recorded, "journal", "--since", "1h", "--kind", "pull.warned")
     assert "pull.warned" in done.stdout
-    assert "prod/app 1" in done.stdout
+    assert "prod/app:1" in done.stdout
+    assert "reason: unsigned" in done.stdout
     (row,) = json.loads(typed(recorded, "journal", "-o", "json").stdout)["items"]
     assert (row["repository"], row["reason"]) == ("prod/app", "unsigned")
-    assert typed(recorded, "journal", "--repository", "prod/other").stdout == "no row matches\n"
-    wrong = typed(recorded, "journal", "--kind", "none").exception
+    assert typed(recorded, "journal", "--repository", "prod/other").stdout == "no row names repository prod/other\n"
+    wrong = typed(recorded, "journal", "--kind", "pull.warn").exception
     assert isinstance(wrong, Fault)
-    assert "--kind none: " in wrong.message
+    assert "did you mean pull.warned? docs/events.md lists them" in wrong.message
 
 
 @pytest.mark.parametrize("words", [("why", "prod/app"), ("report", "would-block"), ("journal",)])

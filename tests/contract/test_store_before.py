@@ -21,6 +21,7 @@ from proxy.jobs.job import Job, JobState
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Search
 from proxy.oci.reference import Tag
+from proxy.oci.slices import Slice
 from proxy.policies.revision import PolicyRevision
 from proxy.server.store import Store, open_store
 from proxy.store.schema import head, version
@@ -164,12 +165,12 @@ async def read_all(store: Store) -> None:
     assert await store.admin_tokens.all() == (TOKEN,)
     assert store.overrides.recorded().denials == (DENIAL, DENIED)
     assert store.overrides.recorded().exceptions == (EXCEPTION, CLOSED)
-    assert await store.unsigned.page(9, 0) == (SETTLED, OWED)
+    assert await store.unsigned.page(Slice(9)) == (SETTLED, OWED)
     assert store.unsigned.waiting() == 1
     assert (await store.policy_book.newest(), await store.policy_book.find(1)) == (REVISION, REVISION)
     assert [await store.jobs.find("j1"), await store.jobs.find("j2")] == [JOB, ENDED]
-    assert await store.approvals.page(None, 9, 0) == (APPROVAL,)
-    assert [each.by.request_id for each in await store.approvals.page(None, 9, 0)] == ["r"]
+    assert await store.approvals.page(None, Slice(9)) == (APPROVAL,)
+    assert [each.by.request_id for each in await store.approvals.page(None, Slice(9))] == ["r"]
     assert await store.leases.acquire("jobs", "we", 60) is None
     assert len(await store.secrets.named("uploads")) == 32
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from proxy.journal.event import Event, EventKind
 from proxy.journal.impact import NAMED, AffectedImages, BlockedIn, NamedImage, SignedBy, SignedImage, Within
+from proxy.oci.slices import Slice, within
 from proxy.trust.ledger import Stage
 from proxy.trust.pattern import matches
 from proxy.trust.question import NOTHING
@@ -58,7 +59,7 @@ def affected(store: MemoryStore, by: SignedBy | Within, since: datetime) -> Affe
     )
 
 
-def signed(store: MemoryStore, by: SignedBy, limit: int, skip: int, *, only: bool) -> tuple[SignedImage, ...]:
+def signed(store: MemoryStore, by: SignedBy, part: Slice, *, only: bool) -> tuple[SignedImage, ...]:
     """List the images of these keys."""
     needy = _signed(store, by)
     images = needy if only else _signed(store, replace(by, others=(), since=None))
@@ -68,7 +69,7 @@ def signed(store: MemoryStore, by: SignedBy, limit: int, skip: int, *, only: boo
         keys = (e for e in made if (e.key.repository, e.key.digest) == image and e.key.fingerprint in by.keys)
         return min(entry.at for entry in keys if entry.stage in _MADE)
 
-    page = sorted(images)[skip : skip + limit]
+    page = within([*images], lambda image: image, part)
     return tuple(SignedImage(*image, store.tags.of(*image), first(image), image in needy) for image in page)
 
 

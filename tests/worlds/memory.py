@@ -19,18 +19,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hsm.certificates import make_csr, make_self_signed
 from proxy.admin.approval import Approval, ApprovalState, request_there
+from proxy.admin.approval_operations import APPROVALS
 from proxy.admin.token import AdminToken, token_refusal
 from proxy.formats.format import Scheme
 from proxy.jobs.job import WAITING, Job, JobState, job_there
+from proxy.jobs.operations import JOBS
 from proxy.journal.event import Event, EventKind
 from proxy.journal.impact import AffectedImages, SignedBy, SignedImage, Within
-from proxy.journal.port import Callers, Pulled, Search
+from proxy.journal.port import Callers, JournalEntries, JournalEntry, Pulled, Search
 from proxy.journal.reports import JUDGED, NAMED, SERVED, Warned, WouldBlock, caller, summed
 from proxy.journal.rows import row_key, with_count
 from proxy.keys.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Digest, Repository, Tag, parse_digest, parse_reference, parse_repository
+from proxy.oci.slices import Slice, within
+from proxy.oci.strict_json import canonical
 from proxy.overrides.changes import with_denial, with_exception
+from proxy.overrides.exception_operations import UNSIGNED
 from proxy.overrides.store import Ordered
 from proxy.policies.in_force import RulesInForce
 from proxy.policies.revision import PolicyRevision
@@ -44,6 +49,7 @@ from proxy.trust.fact import Listing, ManifestFact
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage, merge
 from proxy.trust.overrides import AllOverrides, Overrides
+from proxy.trust.pattern import matches
 from proxy.trust.question import NOTHING
 from tests.worlds.impact import affected, signed
 from tests.worlds.softkey import PrivateKey, signature
@@ -227,8 +233,17 @@ class MemoryJournal:
         return self.decisions.get(decision_id)
 
     async def search(self, search: Search) -> tuple[Event, ...]:
-        found = (with_count(row.event, row.count) for row in reversed(self._rows) if _matches(row, search))
-        return tuple(itertools.islice(found, search.skip, search.skip + search.limit))
+        return tuple(entry.event for entry in (await self.entries(search)).rows)
+
+    async def entries(self, search: Search) -> JournalEntries:
+        found = [
+            JournalEntry(position, row.last, with_count(row.event, row.count))
+            for position, row in enumerate(self._rows, 1)
+            if _matches(row, search)
+        ]
+        return JournalEntries(
+            tuple(within(found, lambda e: (e.position,), search.part, newest_first=not search.oldest_first))
+        )
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
         self.revisions.setdefault((kind, revision), text)
@@ -258,11 +273,9 @@ class MemoryJournal:
         assert self.store is not None
         return affected(self.store, by, since)
 
-    async def signed(
-        self, by: SignedBy, *, only: bool = False, limit: int = 100, skip: int = 0
-    ) -> tuple[SignedImage, ...]:
+    async def signed(self, by: SignedBy, part: Slice, *, only: bool = False) -> tuple[SignedImage, ...]:
         assert self.store is not None
-        return signed(self.store, by, limit, skip, only=only)
+        return signed(self.store, by, part, only=only)
 
     async def pulled(self, since: datetime, limit: int, repository: str = "") -> tuple[Pulled, ...]:
         groups: dict[tuple[str, str, str], list[_Row]] = {}
@@ -295,9 +308,18 @@ def _matches(row: _Row, search: Search) -> bool:
     event = row.event
     return (
         (not search.kinds or event.kind in search.kinds)
-        and search.repository in {"", event.repository}
-        and search.digest in {"", event.digest}
+        and event.kind not in search.but
+        and (not search.repository or matches(search.repository, event.repository))
+        and event.digest.startswith(search.digest)
         and (search.since is None or row.last >= search.since)
+        and (search.until is None or event.at <= search.until)
+        and search.who in {"", event.who}
+        and search.reason in {"", event.reason}
+        and (
+            not search.key
+            or f'"key":"{search.key}' in canonical(event.detail)
+            or f"/keys/{search.key}" in canonical(event.detail)
+        )
     )
 
 
@@ -448,9 +470,8 @@ class MemoryUnsigned:
         if there is not None and there.at == push.at:
             self.rows[push.repository, push.digest, push.tag] = push
 
-    async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
-        newest = sorted(enumerate(self.rows.values()), key=lambda row: (row[1].at, row[0]), reverse=True)
-        return tuple(push for _, push in newest)[skip : skip + limit]
+    async def page(self, part: Slice) -> tuple[UnsignedPush, ...]:
+        return tuple(within([*self.rows.values()], UNSIGNED.key_of, part, newest_first=True))
 
 
 class MemoryOverrides:
@@ -494,8 +515,8 @@ class MemoryPolicyBook:
     async def find(self, number: int) -> PolicyRevision | None:
         return self.rows[number - 1] if 0 < number <= len(self.rows) else None
 
-    async def history(self, limit: int, skip: int = 0) -> tuple[PolicyRevision, ...]:
-        return tuple(reversed(self.rows))[skip : skip + limit]
+    async def history(self, part: Slice) -> tuple[PolicyRevision, ...]:
+        return tuple(within(self.rows, lambda row: (row.number,), part, newest_first=True))
 
     async def tip(self) -> tuple[int, str]:
         return (len(self.rows), self.rows[-1].hash) if self.rows else (0, "")
@@ -538,9 +559,9 @@ class MemoryApprovals:
             self.rows[approval_id] = wanted
         return wanted
 
-    async def page(self, state: ApprovalState | None, limit: int, skip: int) -> tuple[Approval, ...]:
-        found = sorted(self.rows.values(), key=lambda each: (each.created, each.id), reverse=True)
-        return tuple(each for each in found if state in (None, each.state))[skip : skip + limit]
+    async def page(self, state: ApprovalState | None, part: Slice) -> tuple[Approval, ...]:
+        found = [each for each in self.rows.values() if state in (None, each.state)]
+        return tuple(within(found, APPROVALS.key_of, part, newest_first=True))
 
     async def overdue(self, now: datetime) -> tuple[Approval, ...]:
         late = [each for each in self.rows.values() if each.state is ApprovalState.PENDING and each.expires <= now]
@@ -576,15 +597,13 @@ class MemoryJobs:
         due = [j for j in self._sorted() if j.state in WAITING and (j.not_before is None or j.not_before <= now)]
         return next((j for j in due if j.kind not in but and (kinds is None or j.kind in kinds)), None)
 
-    async def page(
-        self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
-    ) -> tuple[Job, ...]:
+    async def page(self, states: Collection[JobState], kind: str, repository: str, part: Slice) -> tuple[Job, ...]:
         found = [
             j
-            for j in reversed(self._sorted())
+            for j in self._sorted()
             if (not states or j.state in states) and kind in ("", j.kind) and repository in ("", j.repository)
         ]
-        return tuple(found[skip : skip + limit])
+        return tuple(within(found, JOBS.key_of, part, newest_first=True))
 
     def _sorted(self) -> list[Job]:
         return sorted(self.rows.values(), key=lambda job: (job.created, job.id))

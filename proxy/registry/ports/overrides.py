@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from proxy.oci.slices import Slice
 from proxy.trust.allotment import Allotment
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException, UnsignedPush
@@ -59,8 +60,8 @@ class UnsignedPushes(Protocol):
     async def note(self, push: UnsignedPush) -> None:
         """Store the outcome of a push: settled, tried, note."""
 
-    async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
-        """Return all recorded pushes, newest first."""
+    async def page(self, part: Slice) -> tuple[UnsignedPush, ...]:
+        """Return all recorded pushes, newest first; their key is time, repository, digest and tag."""
 
 
 class Rules(Protocol):

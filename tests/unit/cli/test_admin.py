@@ -107,11 +107,12 @@ def test_what_was_signed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_journal_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = ("at", "kind", "who", "how", "repository", "reference", "digest", "reason")
-    row = {**dict.fromkeys(told, "x"), "detail": {}}
-    page = {"items": [row], "next": 1}
+    told = ("at", "who", "how", "repository", "reference", "digest", "reason", "decision_id", "policy_revision")
+    row = {**dict.fromkeys(told, "x"), "kind": "key.created", "detail": {}}
+    page = {"items": [row], "next": "c1"}
     done, asked = typed(monkeypatch, page, "journal", "--limit", "3", "--kind", "key.created", "-o", "json")
     assert json.loads(done.stdout) == {"items": [row] * 3}
     assert [what[1] for what in asked] == [
-        f"journal?kind=key.created&limit={left}&skip={skip}" for left, skip in ((3, 0), (2, 1), (1, 1))
+        f"journal?kind=key.created&limit={left}{cursor}"
+        for left, cursor in ((3, ""), (2, "&cursor=c1"), (1, "&cursor=c1"))
     ]

@@ -16,7 +16,8 @@ from pydantic import BaseModel, Field
 from typer.testing import CliRunner
 
 from proxy.admin.operation import Argument, Call, Command, Operation, Option, Printed, Row, SavedAs, Scope, operation
-from proxy.admin.shapes import Page, Why
+from proxy.admin.paging import Page
+from proxy.admin.shapes import Why
 from proxy.cli import admin, agreed, progress
 from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out, group

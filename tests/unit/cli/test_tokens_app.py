@@ -39,7 +39,7 @@ def test_with_a_server_the_token_of_the_environment_is_used(
     monkeypatch.setenv("COUNTERSIGN_TOKEN", "from-the-environment\n")
     assert run(monkeypatch, "list", "--server", "http://127.0.0.1:5001") == Exit.FINE
     assert called == [
-        (Endpoint(server="http://127.0.0.1:5001", token="from-the-environment"), "GET", "tokens?limit=1000&skip=0")
+        (Endpoint(server="http://127.0.0.1:5001", token="from-the-environment"), "GET", "tokens?limit=1000")
     ]
 
 

@@ -40,7 +40,8 @@ RIGHT = {
 # Where any line of text may be one.
 ANY_LINE = {"label", "subject"}
 LINE = ("", "\x1b[31m", "a\nb", "\udcff")
-FREE = {("journal", "repository"), ("journal", "digest")}  # a row may be about anything that a client asked for
+# a row may be about anything that a client asked for, of anybody, with a reason of the registry
+FREE = {("journal", name) for name in ("repository", "digest", "who", "reason")}
 # More of what is wrong, by the name of the field or path parameter.
 WRONG = {
     "ref": ("Team/App:1", "team/app@sha256:6dc0", "a b", "é/x"),

@@ -45,7 +45,6 @@ async def test_a_journal_too_long_to_search_is_said_and_not_cut(monkeypatch: pyt
     w = await world()
     new = (await lifecycle.rotate("release", Actor("alice", "socket", "Tuesday"), w.ports)).new
     monkeypatch.setattr("proxy.keys.evidence.ROWS", 1)
-    monkeypatch.setattr("proxy.keys.evidence._PAGE", 1)
     with pytest.raises(Conflict, match=r"countersign journal --kind key\.state") as full:
         await evidence(fingerprint(new.spki), w.ports, SoftTokens(w.signer, held(new)))
     assert full.value.status == 409

@@ -127,7 +127,7 @@ def test_the_new_key_is_told_before_the_old_one_and_with_its_public_half() -> No
 
 
 def listed(monkeypatch: pytest.MonkeyPatch, *strays: dict[str, str], not_looked: str = "") -> None:
-    monkeypatch.setattr(admin, "pages", lambda *_: [KEY])
+    monkeypatch.setattr(admin, "listing", lambda *_: ([KEY], ""))
     monkeypatch.setattr(admin, "call", lambda *_: {"items": list(strays), "not_looked": not_looked})
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.oci.faults import Corrupt
+from proxy.oci.slices import Slice
 from proxy.server.store import Store
 from tests.contract.test_policy_book import EVENT, FIRST, SECOND
 
@@ -24,7 +25,7 @@ async def test_an_altered_row_is_corrupt_and_can_be_followed(store: Store, tmp_p
     with pytest.raises(Corrupt):
         await store.policy_book.find(2)
     assert await store.policy_book.find(1) == FIRST
-    assert [revision.number for revision in await store.policy_book.history(10)] == [2, 1]
+    assert [revision.number for revision in await store.policy_book.history(Slice(10))] == [2, 1]
     number, stored = await store.policy_book.tip()
     third = SECOND.__class__(number + 1, stored, "policies: []\n", "p3", SECOND.at, "e", "socket", "mended")
     assert await store.policy_book.append(third, "[]", EVENT)

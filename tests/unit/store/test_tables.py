@@ -3,18 +3,19 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from sqlalchemy.dialects import sqlite
 
-from proxy.store.tables import Instant, metadata, text_of
+from proxy.oci.duration import instant
+from proxy.store.tables import Instant, metadata
 
 BERLIN = timezone(timedelta(hours=2))
 
 
 def test_moments_are_text_of_one_width_in_utc() -> None:
-    assert text_of(datetime(2026, 1, 2, 14, 0, tzinfo=BERLIN)) == "2026-01-02T12:00:00.000000Z"
+    assert instant(datetime(2026, 1, 2, 14, 0, tzinfo=BERLIN)) == "2026-01-02T12:00:00.000000Z"
 
 
 def test_moments_are_ordered_as_their_text_is() -> None:
     moments = [datetime(2026, 1, 2, 12, tzinfo=UTC) + timedelta(microseconds=n) for n in (0, 1, 10, 1_000_000)]
-    assert sorted(text_of(at) for at in moments) == [text_of(at) for at in moments]
+    assert sorted(instant(at) for at in moments) == [instant(at) for at in moments]
 
 
 @pytest.mark.parametrize("at", [datetime(2026, 1, 2, 12, 0, 0, 1, tzinfo=UTC), None])

@@ -12,6 +12,7 @@ from proxy.journal.event import EventKind
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import parse_reference
+from proxy.oci.slices import Slice
 from proxy.overrides.sign_pending import SIGN_OWED, sign_pending
 from proxy.trust.keys import BookKey
 from tests.worlds.conversation import REPO, World, user, world
@@ -65,7 +66,7 @@ async def test_it_is_accepted_loudly_and_owed() -> None:
     assert answer.warning is not None
     assert "not signed; let through by exception e1 until 2026-01-02T14:00:00Z" in answer.warning
     assert w.tag("team/app", "1") == APP.digest
-    (push,) = await w.store.unsigned.page(10, 0)
+    (push,) = await w.store.unsigned.page(Slice(10))
     assert (push.repository, push.digest, push.tag, push.exception, push.settled) == (REPO, APP.digest, "1", "e1", None)
     kinds = [k for k in w.store.journal.kinds() if k.value.startswith("push")]
     assert kinds == [EventKind.PUSH_UNSIGNED, EventKind.PUSH_ACCEPTED]
@@ -179,7 +180,7 @@ async def test_a_tag_that_moved_since_gets_no_signature_for_what_was_not_pushed_
     signed = {e.key.bound for e in await w.store.ledger.entries(REPO, APP.digest) if e.signature is not None}
     assert signed == {"proxy.example/team/app"}
     assert await w.store.ledger.entries(REPO, OTHER.digest) == ()
-    (push,) = await w.store.unsigned.page(10, 0)
+    (push,) = await w.store.unsigned.page(Slice(10))
     assert push.note == "tag 1 points elsewhere by now"
 
 
@@ -204,7 +205,7 @@ async def test_a_tag_that_moves_while_it_is_signed_leaves_no_signature_for_it(
         assert "proxy.example/team/app:1" not in signed
         assert "proxy.example/team/app" in signed
     assert not [seen for seen in w.registry.seen if b"team/app:1" in seen.body], "it never got that far"
-    assert "tag 1 points elsewhere by now" in [push.note for push in await w.store.unsigned.page(10, 0)]
+    assert "tag 1 points elsewhere by now" in [push.note for push in await w.store.unsigned.page(Slice(10))]
 
 
 async def test_what_was_deleted_or_denied_since() -> None:
@@ -216,7 +217,7 @@ async def test_what_was_deleted_or_denied_since() -> None:
     await w.store.overrides.deny(denial(APP.digest))
     w.signer.down = None
     assert dict((await job(w)).result) == {"signed": 0, "gone": 1, "failed": 1}
-    (app,) = [p for p in await w.store.unsigned.page(10, 0) if p.digest == APP.digest]
+    (app,) = [p for p in await w.store.unsigned.page(Slice(10)) if p.digest == APP.digest]
     assert (app.settled, app.tried, app.note) == (None, NOON, f"an operator denied {APP.digest}")
     await w.store.overrides.lift("d1")
     w.store.clock.advance(61)
