@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from proxy import config
 from proxy.admin.openapi import document
+from proxy.admin.problem_codes import CODES
 from proxy.cli.app import whole
 from proxy.cli.exits import Exit
 from proxy.config.schema import ConfigFile
@@ -153,16 +154,24 @@ def routes_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def problems_table() -> str:
+    """The codes of docs/reference/problems.md, each a place that `type` names."""
+    lines = ["| code | status | what it means |", "|---|---|---|"]
+    lines += [f'| <a id="{code}"></a>`{code}` | {each.status} | {each.says} |' for code, each in CODES.items()]
+    return "\n".join(lines) + "\n"
+
+
 @pytest.mark.parametrize(
     ("page", "table"),
     [
+        ("problems.md", problems_table),
         ("configuration.md", settings_table),
         ("commands.md", exits_table),
         ("commands.md", commands_table),
         ("admin-api.md", roles_table),
         ("admin-api.md", routes_table),
     ],
-    ids=["settings", "exit codes", "commands", "roles", "routes"],
+    ids=["problems", "settings", "exit codes", "commands", "roles", "routes"],
 )
 def test_reference_pages_have_the_table_of_the_code(page: str, table: Callable[[], str]) -> None:
     assert table() in (REFERENCE / page).read_text(), f"docs/reference/{page}: run `python -m tests.test_docs`"
@@ -184,6 +193,7 @@ def renew() -> None:
         "configuration.md": [settings_table()],
         "commands.md": [commands_table(), exits_table()],
         "admin-api.md": [roles_table(), routes_table()],
+        "problems.md": [problems_table()],
     }
     for page, tables in pages.items():
         text = (REFERENCE / page).read_text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from proxy.admin.approve import hold, shown
 from proxy.admin.callers import Callers, called
 from proxy.admin.openapi import document
-from proxy.admin.operation import ROOT, Operation, Route, Scope, reason_of
+from proxy.admin.operation import ROOT, Operation, Route, Scope, below_root, reason_of
 from proxy.admin.operation import Call as OperationCall
 from proxy.admin.ports import AdminTokens
 from proxy.admin.rate import ADDRESS, TokenBucket, place
@@ -77,7 +77,7 @@ class AdminApi:
         """Return the handler of the admin listener; paths outside /admin/v1 go to `other`."""
 
         async def answer(call: Call) -> Response:
-            if not call.path.startswith(f"{ROOT}/"):
+            if not below_root(call.path):
                 return await other(call)
             if call.path == f"{ROOT}/openapi.json":
                 self._by_address.take(place(call.address))
@@ -113,24 +113,25 @@ class AdminApi:
         ports, operation = self._ports(), self._operations[route.name]
         this = OperationCall(actor, ports.clock.now(), ports, self._services, self._operations, places, query, body)
         await self._within(call, operation, this)
-        given = {} if body is None else {"given": kept(body)}
-        dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
-        detail = {"call": called(call), "from": call.address, **given, **dry}
-        who, how = actor.name, actor.authenticated_by
-        event = Event(this.now, EventKind.ADMIN_CALLED, who, how, request_id=call.request_id, detail=detail)
+        dry = isinstance(query, DryRun) and query.dry_run
+        recording = (
+            self._journal.counted(_reading(call, this, route))
+            if route.reads
+            else self._journal.record(_changing(call, this, dry))
+        )
         if route.unrecorded and actor.on_the_host:
-            await self._record_soon(event)
+            await self._record_soon(recording)
         else:
-            await self._journal.record(event)
+            await recording
         if dry:
             return _answer(200, Plan(plan=await operation.planned(this), affects=await operation.affected(this)))
         if route.dual_control and self._dual() and not (operation.alone is not None and await operation.alone(this)):
             return _answer(202, Held(approval=shown(await hold(operation, this))))
         return _answer(route.status, await operation.execute(this))
 
-    async def _record_soon(self, event: Event) -> None:
+    async def _record_soon(self, recording: Coroutine[Any, Any, None]) -> None:
         """Record a call that explains an outage. A store that is away costs the row, and the call hardly any time."""
-        writing = asyncio.ensure_future(self._journal.record(event))
+        writing = asyncio.ensure_future(recording)
         self._writing.add(writing)
         writing.add_done_callback(self._written)
         done, _ = await asyncio.wait({writing}, timeout=ROW_S)
@@ -158,6 +159,24 @@ class AdminApi:
         raise Forbidden(f"token {quoted(actor.name)} is for {own}, {asks}; {hint}")
 
 
+def _changing(call: Call, this: OperationCall, dry: bool) -> Event:
+    """Return the row of one call that may change something."""
+    given = {} if this.body is None else {"given": kept(this.body)}
+    detail = {"call": called(call), "from": call.address, **given, **({"dry_run": True} if dry else {})}
+    who, how = this.actor.name, this.actor.authenticated_by
+    return Event(this.now, EventKind.ADMIN_CALLED, who, how, request_id=call.request_id, detail=detail)
+
+
+def _reading(call: Call, this: OperationCall, route: Route) -> Event:
+    """Return the row that counts the calls of one reader in one hour; it has the filters of the first."""
+    given = {name: value for name, value in kept(this.query).items() if name != "cursor"}
+    detail = {"call": called(call), "from": call.address, **({"given": given} if given else {})}
+    who, how = this.actor.name, this.actor.authenticated_by
+    return Event(
+        this.now, EventKind.AUDIT_READ, who, how, reference=route.name, request_id=call.request_id, detail=detail
+    )
+
+
 def _answer(status: int, result: BaseModel) -> Response:
     headers = (("content-type", "application/json"), ("cache-control", "no-store"))
     return Response(status, headers, result.model_dump_json().encode())
@@ -167,9 +186,9 @@ def _route(call: Call, routes: Sequence[Route]) -> tuple[Route, Mapping[str, str
     there = [(route, places) for route in routes if (places := route.match(call.path)) is not None]
     if not there:
         if why := next((why for route in routes if (why := route.misplaced(call.path)) is not None), None):
-            raise NotFound(why)
+            raise NotFound(why, "invalid_path")
         text = f"nothing is at {quoted(redacted(call.path))}; see GET {ROOT}/openapi.json on the admin listener"
-        raise NotFound(text)
+        raise NotFound(text, "no_such_call")
     for route, places in there:
         if route.method == call.method:
             return route, places

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 
-from proxy.admin.operation import ROOT
+from proxy.admin.operation import below_root
+from proxy.admin.problem_codes import code_of, type_of
 from proxy.oci.faults import Fault, Unavailable, visible
 from proxy.registry.request import Response
 from proxy.web.call import Call
@@ -18,11 +19,13 @@ _LONGEST = 2000
 def problem(call: Call, failure: Failure) -> Refused:
     """Return a failure under /admin/v1 as problem+json, and a failure anywhere else as the usual error."""
     usual = refuse(failure, inside=True)
-    if not call.path.startswith(f"{ROOT}/"):
+    if not below_root(call.path):
         return usual
     status = usual.answer.status
+    code = getattr(failure, "problem", "") or code_of(status)
     told = {
-        "type": "about:blank",
+        "type": type_of(code),
+        "code": code,
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": visible(_words(failure), _LONGEST),

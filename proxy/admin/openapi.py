@@ -41,6 +41,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
             "version": version(),
             "description": "Every call is journaled before it takes effect. Errors are problem+json.",
         },
+        "servers": [{"url": "/", "description": "the admin listener that this document is from"}],
         "security": [{"token": []}],
         "paths": paths,
         "components": {

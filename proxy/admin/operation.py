@@ -46,6 +46,11 @@ PLACES: Mapping[str, tuple[str, Wanted]] = MappingProxyType(
 )
 
 
+def below_root(path: str) -> bool:
+    """True for a path of the admin API, whether there is such a call or not."""
+    return path == ROOT or path.startswith(f"{ROOT}/")
+
+
 class Scope(Enum):
     """The subject of a call, so that tokens for some repositories can be confined to them."""
 
@@ -78,6 +83,11 @@ class Route:
     scope: Scope = Scope.WHOLE
     dual_control: bool = False
     unrecorded: bool = False  # also answered on the host while the journal cannot be written
+
+    @property
+    def reads(self) -> bool:
+        """True if the call changes nothing."""
+        return self.method == "GET"
 
     @property
     def asks(self) -> type[BaseModel] | None:

@@ -63,12 +63,14 @@ class Listing(Generic[T]):
             good = False
         if not good:
             raise Invalid(
-                "cursor: this is not `next` or `previous` of a page; leave it out to begin with the first page"
+                "cursor: this is not `next` or `previous` of a page; leave it out to begin with the first page",
+                "invalid_cursor",
             )
         if bound != self._bound(page):
             raise Invalid(
                 "cursor: it is from a list with other filters; repeat those filters, or leave the cursor out to begin "
-                "with the first page"
+                "with the first page",
+                "invalid_cursor",
             )
         return Slice(page.limit + 1, tuple(key), back)
 

@@ -12,6 +12,7 @@ from unicodedata import normalize
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
 
 from proxy.admin.approval import ApprovalState
+from proxy.admin.problem_codes import CODES
 from proxy.admin.wording import Wanted
 from proxy.oci.faults import Fault, visible
 from proxy.oci.image_name import host_of, parse_name
@@ -211,8 +212,9 @@ class Held(Shape, frozen=True):
 class Problem(Shape, frozen=True):
     """The problem and its remedy (RFC 9457, application/problem+json)."""
 
-    type: str
+    type: str = Field(description="the place in the documents that describes the code")
+    code: str = Field(description="stable; what a program reads", json_schema_extra={"enum": list(CODES)})
     title: str
     status: int
-    detail: str
+    detail: str = Field(description="what is wrong, and what to do")
     request_id: str

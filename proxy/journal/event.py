@@ -53,6 +53,7 @@ class EventKind(StrEnum):
     CONFIG_LOADED = "config.loaded"
     CONFIG_REFUSED = "config.refused"
     ADMIN_CALLED = "admin.called"
+    AUDIT_READ = "audit.read"
     ADMIN_REFUSED = "admin.refused"
     ADMIN_TOKEN = "admin.token"  # noqa: S105  a kind of event
     APPROVAL_ASKED = "approval.asked"

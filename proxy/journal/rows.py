@@ -70,6 +70,8 @@ def event_of(row: Row[Any]) -> Event:
 
 # Warm pulls do not wait for the disk. All other events, exceptions made for a caller included, are durable first.
 _MAY_FOLLOW = frozenset({EventKind.PULL_ALLOWED, EventKind.PULL_WARNED, EventKind.TURNED_AWAY})
+# Of these the first of an hour is durable before it is answered; those after it only count.
+FIRST_WAITS = frozenset({EventKind.AUDIT_READ})
 COUNT = "count"
 
 
@@ -84,11 +86,12 @@ def may_follow(event: Event) -> bool:
 def same_row(event: Event) -> tuple[str, ...]:
     """Return the key that events of one row share: decision, caller, hour, request and answer.
 
-    Without a decision the reference does not count: whatever was tried, it was refused for one reason.
+    Without a decision the reference does not count: whatever was tried, it was refused for one reason. Of a reading
+    call it is the name of the call.
     """
     hour = event.at.isoformat()[: len("2026-01-02T12")]
     who = (event.decision_id, event.who, event.how)
-    reference = event.reference if event.decision_id else ""
+    reference = event.reference if event.decision_id or event.kind in FIRST_WAITS else ""
     return (*who, event.kind, event.repository, reference, event.reason, hour)
 
 

@@ -69,6 +69,7 @@ SENTENCES: Mapping[EventKind, tuple[str, ...]] = MappingProxyType(
         K.CONFIG_LOADED: ("configuration in force", "{revision}"),
         K.CONFIG_REFUSED: ("reload refused", "{why}"),
         K.ADMIN_CALLED: (*_CALL, "a dry run: {dry_run}", "from {from}"),
+        K.AUDIT_READ: _CALL[:2],
         K.ADMIN_REFUSED: ("refused", _CODE, *_CALL, "from {from}"),
         K.ADMIN_TOKEN: ("bootstrap token {token} stored", "roles {roles}", "until {expires}"),
         K.APPROVAL_ASKED: ("waits for a second person", "{approval}", *_CALL),

@@ -18,6 +18,7 @@ from proxy.journal.in_flight import announce, given, settled
 from proxy.journal.port import JournalEntries, JournalEntry, Pulled, Search
 from proxy.journal.reports import WouldBlock, pulled, would_block
 from proxy.journal.rows import (
+    FIRST_WAITS,
     append_rows,
     decisions,
     event_of,
@@ -44,6 +45,7 @@ _FLUSH_AT = 5_000  # rows waiting; from there on allowed pulls wait for the disk
 _IN_FLIGHT_S, _IN_FLIGHT_WAITS = 0.01, 50  # how long, and how often, a reader waits for rows that are being written
 _CHUNK = 1000  # rows read at once to find those whose repository matches a pattern
 _HEX = 64  # digits of the shortest digest
+_READERS = 10_000  # calls of readers whose row of this hour is known to be on disk
 _REMEMBERED = 16 * MIB  # of decisions kept in memory, for the page that a refusal points to
 
 
@@ -64,6 +66,7 @@ class StoredJournal:
         self._pending: dict[tuple[str, ...], _Counted] = {}
         self._unwritten: dict[str, Decision] = {}
         self._decisions: Bounded[str, Decision] = Bounded(_REMEMBERED, of_decision)
+        self._there: Bounded[tuple[str, ...], bool] = Bounded(_READERS)  # rows on disk whose repeats only count
         self._flushing: asyncio.Task[None] | None = None
         self._flush_lock = asyncio.Lock()
         self.trouble: str | None = None  # why allowed pulls are late on disk
@@ -86,7 +89,11 @@ class StoredJournal:
         if decision is not None and self._decisions.get(decision.id) is not decision:
             self._keep(decision)
         self._add(event)
-        if not may_follow(event):  # denials are durable before they are answered
+        if not may_follow(event) and same_row(event) not in self._there:  # durable before it is answered
+            await self.flush()
+            if event.kind in FIRST_WAITS:
+                self._there[same_row(event)] = True
+        elif self.trouble is not None and event.kind in FIRST_WAITS:
             await self.flush()
         elif self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_later())

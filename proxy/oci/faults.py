@@ -59,8 +59,11 @@ class Fault(Exception):
     """Ends one request with an OCI error body.
 
     `code` is a distribution-spec error code, `reason` one of ours (see trust.decision.Reason) if policy refused.
-    `inside` is the text for the log, if it says more than callers are told.
+    `inside` is the text for the log, if it says more than callers are told. `problem` is the code of a failure of the
+    admin API (admin/problem_codes.py); empty: that of its status.
     """
+
+    problem: str = ""
 
     def __init__(
         self,
@@ -87,8 +90,9 @@ class Fault(Exception):
 class NotFound(Fault):
     """What the caller of an admin operation names does not exist (404)."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, problem: str = "") -> None:
         super().__init__("NAME_UNKNOWN", message)
+        self.problem = problem
 
 
 class Conflict(Fault):
@@ -101,8 +105,9 @@ class Conflict(Fault):
 class Invalid(Fault):
     """An admin operation cannot take this value (400)."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, problem: str = "") -> None:
         super().__init__("UNSUPPORTED", message, status=400)
+        self.problem = problem
 
 
 class Forbidden(Fault):

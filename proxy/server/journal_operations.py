@@ -87,6 +87,9 @@ class JournalPage(Page, frozen=True):
     until: Annotated[Moment | None, Option("SPAN", reads="since")] = Field(
         default=None, description="only rows until then, likewise"
     )
+    all: Annotated[bool, Option(reads="flag")] = Field(
+        default=False, description="also rows about who read what here (audit.read)"
+    )
     order: Annotated[Order, Option(reads="choice")] = Field(
         default=Order.DESCENDING, description="desc: newest first; asc: oldest first"
     )
@@ -153,8 +156,10 @@ async def rows_of(page: JournalPage, journal: Journal, *, whole: bool = True) ->
     from proxy.journal.port import Search
 
     part, newest_first = ROWS.part(page), page.order is Order.DESCENDING
+    kinds = kinds_of(page.kind)
     wanted = Search(
-        kinds_of(page.kind), page.repository, page.digest, page.since, part.limit, page.until, (), page.who,
+        kinds, page.repository, page.digest, page.since, part.limit, page.until,
+        () if kinds or page.all else (EventKind.AUDIT_READ,), page.who,
         page.reason, page.key, not newest_first, int(part.key[0]) if part.key else None, part.back,
     )  # fmt: skip
     found = await journal.entries(wanted)

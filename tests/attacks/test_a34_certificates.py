@@ -98,7 +98,7 @@ async def test_who_is_in_the_configuration_has_those_roles_and_is_in_the_journal
         s.people.append(person("email:erika@example.com", Role.VIEWER))
         assert (await asks(s, monkeypatch, hers))["name"]
         row = s.admin.world.store.journal.events[-1]
-        assert (row.kind, row.who, row.how[:12]) == (EventKind.ADMIN_CALLED, "erika", "client-cert:")
+        assert (row.kind, row.who, row.how[:12]) == (EventKind.AUDIT_READ, "erika", "client-cert:")
         with pytest.raises(Fault, match="has only the role viewer"):
             await asks(s, monkeypatch, hers, "POST", "keys/release/rotate")
         s.people[0] = person("email:erika@example.com", Role.KEY_ADMIN)

@@ -61,7 +61,7 @@ async def test_two_people_rotate_from_afar(tmp_path: Path, capsys: pytest.Captur
         await away(lambda: carry_out(journal, other, rows))
         told = capsys.readouterr().out
         assert "max" in told
-        rows |= {"kind": None, "since": None, "limit": 3, "output": OutputFormat.JSON}
+        rows |= {"kind": [], "since": None, "limit": 3, "output": OutputFormat.JSON}
         await away(lambda: carry_out(journal, other, rows))
         assert len(json.loads(capsys.readouterr().out)["items"]) == 3
 

@@ -185,3 +185,14 @@ async def test_who_pulled_is_not_known(journal: Record) -> None:
     assert newest.callers == known["latest"]
     late = await journal.would_block(NOON + 5 * MINUTE)
     assert [line.callers for line in late] == [Callers(2, ("fritz", "emil"))], "of that time only"
+
+
+async def test_the_first_reading_of_an_hour_is_durable_and_those_after_it_count(journal: Record) -> None:
+    reading = Event(
+        NOON, EventKind.AUDIT_READ, "auditor", reference="journal", detail={"call": "GET /admin/v1/journal"}
+    )
+    for n in range(3):
+        await journal.counted(reading._replace(at=NOON + n * MINUTE))
+    await journal.counted(reading._replace(reference="status"))
+    rows = await journal.search(Search(kinds=(EventKind.AUDIT_READ,)))
+    assert [(row.reference, row.detail.get("count", 1)) for row in rows] == [("status", 1), ("journal", 3)]

@@ -40,7 +40,7 @@ def test_parameters_are_whole_schemas() -> None:
     journal = DOCUMENT["paths"]["/admin/v1/journal"]["get"]["parameters"]
     by_name = {parameter["name"]: parameter["schema"] for parameter in journal}
     assert set(by_name) == {
-        "limit", "cursor", "order", "kind", "repository", "digest", "who", "reason", "key", "since", "until",
+        "limit", "cursor", "order", "all", "kind", "repository", "digest", "who", "reason", "key", "since", "until",
     }  # fmt: skip
     assert by_name["order"]["enum"] == ["asc", "desc"]
     assert by_name["since"] == {"type": "string", "format": "date-time"}

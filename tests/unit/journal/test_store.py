@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import Connection, text
 
 from proxy.journal import store as journal
-from proxy.journal.event import EventKind
+from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Search
 from proxy.journal.store import StoredJournal
 from proxy.oci.faults import Unavailable
 from proxy.server.store import Store, open_store
 from proxy.trust.reason import Reason
 from tests.unit.conftest import until
-from tests.worlds.memory import FrozenClock
+from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.stored import decision, happened
 
 ALLOWED = decision("a")
@@ -152,3 +152,20 @@ async def test_positions_only_grow(store: Store) -> None:
     query = text("SELECT position, decision_id FROM journal ORDER BY position")
     found = await store._database.read(lambda c: [tuple(row) for row in c.execute(query)])
     assert [name for _, name in found] == ["d0", "d1"]
+
+
+async def test_a_reading_after_the_first_of_an_hour_counts_and_waits_only_while_the_disk_takes_nothing(
+    store: Store,
+) -> None:
+    following = StoredJournal(store._database, flush_after=3600)
+    reading = Event(NOON, EventKind.AUDIT_READ, "auditor", reference="journal")
+    await following.counted(reading)
+    assert await rows(store) == 1
+    await following.counted(reading)
+    assert following._pending, "its count follows"
+    following.trouble = "store: disk full"
+    await following.counted(reading)
+    assert not following._pending, "what cannot be recorded is not read"
+    (event,) = await following.search(Search())
+    assert event.detail["count"] == 3
+    await following.close()
