@@ -193,7 +193,10 @@ async def test_which_images_a_key_signed_had_no_answer() -> None:
         reply = await a.call("GET", f"/admin/v1/keys/{old}/images?repository=team/app", socket=True)
         assert len(reply.value["items"]) == 1
         reply = await a.call("GET", f"/admin/v1/keys/{old}/images?limit=1", socket=True)
-        assert reply.value["next"] == 1
+        after = reply.value["next"]
+        rest = await a.call("GET", f"/admin/v1/keys/{old}/images?limit=1&cursor={after}", socket=True)
+        both = [row["repository"] for page in (reply, rest) for row in page.value["items"]]
+        assert (both, rest.value["next"]) == (["team/app", "team/db"], None)
 
 
 async def silent(by: SignedBy | Within, since: datetime) -> AffectedImages:
