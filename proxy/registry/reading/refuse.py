@@ -95,8 +95,8 @@ async def refuse(
         fix = fix_for(reason, decision.contact, ports.hosts[0]) if kept else fix
         text = explain.refusal(ports.name, said, explain.target(decision.question), fix, page)
         if reason is Reason.NOT_SIGNED:
-            # A wrong setting needs a person, and so may the signing device; all else is well again at the next push.
-            fixes: dict[str, str] = {Told.DEVICE: fix, Told.SIGNING: fix, Told.IMMUTABLE: fix.partition(", or ")[2]}
+            # A wrong setting needs a person, and so may the signing device; for all else another push is enough.
+            fixes: dict[str, str] = {Told.DEVICE: fix, Told.IMMUTABLE: fix.partition(", or ")[2]}
             fix = fixes.get(told, "push again")
             text = explain.not_signed(ports.name, decision.question, told or Told.NOTHING, fix, page, moved=moved)
     else:
