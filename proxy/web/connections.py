@@ -21,7 +21,7 @@ from proxy.web.call import Network, is_in
 from proxy.web.deadline import Deadline
 from proxy.web.intake import Intake, Phase, TooMuch
 from proxy.web.outermost import Handler
-from proxy.web.speaker import FIELDS, FULL, Ended, Speaker, too_long
+from proxy.web.speaker import FIELDS, FULL, Ended, Speaker, dated, too_long
 
 Ts = TypeVarTuple("Ts")
 _LOG = logging.getLogger("countersign.http")
@@ -58,7 +58,7 @@ class Guarded(asyncio.BufferedProtocol):
         known, self.transport = self.transport is not None, cast("asyncio.Transport", transport)
         if not known and not self.enter(self.transport):
             self.refused = True
-            self.transport.write(FULL)
+            self.transport.write(dated(FULL))
             self.transport.close()
             return
         self._made = True
@@ -157,7 +157,7 @@ class Guarded(asyncio.BufferedProtocol):
         try:
             step(*given)
         except TooMuch as much:
-            self._end(FULL if much.share else too_long(self._ports.limits.header_bytes))
+            self._end(dated(FULL if much.share else too_long(self._ports.limits.header_bytes)))
             return
         if not self.intake.waiting and not self._paused:
             return

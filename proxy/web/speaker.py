@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import Any, Protocol, cast
 
 from aiohttp import web
@@ -47,6 +48,12 @@ def too_long(most: int) -> bytes:
     )
     text += "shorter header fields"
     return _said("431 Request Header Fields Too Large", "UNKNOWN", text)
+
+
+def dated(refusal: bytes) -> bytes:
+    """Return the refusal with the time of now, which an answer must have (RFC 9110 6.6.1)."""
+    line, rest = refusal.split(b"\r\n", 1)
+    return b"%b\r\nDate: %b\r\n%b" % (line, formatdate(usegmt=True).encode(), rest)
 
 
 class Guard(Protocol):
@@ -153,4 +160,4 @@ class Speaker(RequestHandler):
         self.logger.info("not HTTP from %s: %s", peer, type(error).__name__)
         if self.transport is not None:
             fields = message is not None and message.startswith("Too many headers")
-            self.transport.write(TOO_MANY_FIELDS if fields else NOT_HTTP)
+            self.transport.write(dated(TOO_MANY_FIELDS if fields else NOT_HTTP))

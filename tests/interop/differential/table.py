@@ -92,6 +92,7 @@ DIFFERENCES = (
             (MEMORY,): (
                 r"(POST|PUT|PATCH|TRACE|LOCK|DELETE) .* \| status: 400 METHOD_UNKNOWN => 405 UNSUPPORTED",
                 r"(BREW|get) .* \| codes: METHOD_UNKNOWN => UNKNOWN",
+                r"(BREW|get) .* \| header connection: none => close",
             ),
         },
     ),
