@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
@@ -120,7 +121,12 @@ class StoredJournal:
             new = {name: self._unwritten.pop(name) for name in named}
             work = partial(_count, counted=list(counted.values()), new=list(new.values()))
             put_back = lambda done: None if done else self._put_back(counted, new)  # noqa: E731  told whatever happens
-            await self._database.write(work, put_back, bulk=most is not None)
+            try:
+                await self._database.write(work, put_back, bulk=most is not None)
+            except Unavailable as error:
+                self.trouble = error.what
+                raise
+            self.trouble = None
 
     async def decision(self, decision_id: str) -> Decision | None:
         return self._decisions.get(decision_id) or await self._database.read(partial(_decision, which=decision_id))
@@ -203,14 +209,11 @@ class StoredJournal:
         self._unwritten = new | self._unwritten
 
     async def _flush_later(self) -> None:
-        while self._pending:
+        while self._pending or self._flush_lock.locked():  # rows that another flush cannot write come back
             await asyncio.sleep(self._flush_after)
-            try:
+            with suppress(Unavailable):  # `trouble` says so, and the loop tries again
                 for _ in range(0, len(self._pending), _BULK):
                     await asyncio.shield(asyncio.ensure_future(self._flush(_BULK)))
-                self.trouble = None
-            except Unavailable as error:
-                self.trouble = error.what  # the loop tries again
         self._flushing = None
 
 

@@ -174,6 +174,7 @@ async def test_what_compose_starts_signs_a_push(tmp_path: Path) -> None:
 def test_the_first_line_of_the_log_and_the_status_say_the_version(tmp_path: Path) -> None:
     with docker_registry(tmp_path / "r") as registry, served(tmp_path / "proxy", registry) as proxy:
         proxy.start()
+        proxy.until(lambda: '"event": "serving"' in proxy.daemon.printed(), "the log does not say that it serves")
         assert f'"version": "{version()}"' in next(
             row for row in proxy.daemon.printed().splitlines() if '"event": "serving"' in row
         )

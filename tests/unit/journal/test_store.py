@@ -105,6 +105,37 @@ async def test_what_cannot_be_written_waits_is_said_and_is_not_lost(store: Store
     await following.close()
 
 
+async def test_trouble_is_not_over_while_another_flush_has_the_rows_and_they_come_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: the loop found nothing that waits meanwhile, said that all is well, and ended."""
+    following, fail, back = StoredJournal(store._database, flush_after=0.01), asyncio.Event(), asyncio.Event()
+    write = store._database.write
+
+    async def hangs(work: Any, then: Any = None, *, bulk: bool = False) -> Any:
+        if back.is_set():
+            return await write(work, then, bulk=bulk)
+        await fail.wait()
+        then(None)
+        raise Unavailable("store: database is locked")
+
+    monkeypatch.setattr(store._database, "write", hangs)
+    following.trouble = "store: database is locked"
+    await following.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED))
+    waiting = asyncio.create_task(following.flush())
+    for _ in range(10):
+        await asyncio.sleep(0.01)
+    assert following.trouble is not None
+    fail.set()
+    with pytest.raises(Unavailable):
+        await waiting
+    assert following.trouble is not None
+    back.set()
+    await until(lambda: following.trouble is None and not following._pending)
+    assert await rows(store) == 1
+    await following.close()
+
+
 async def test_with_thousands_waiting_allowed_pulls_wait_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_FLUSH_AT", 3)
     writer, store._database._writer = store._database._writer, None
